@@ -1,0 +1,13 @@
+//! What surrounds the canvas.
+//!
+//! A panel reads the session and pushes commands; it changes nothing itself.
+
+pub mod channels;
+pub mod details;
+pub mod histogram;
+pub mod images;
+pub mod keys;
+pub mod metadata;
+pub mod pixel_size;
+pub mod problems;
+pub mod top_bar;

@@ -1,0 +1,139 @@
+//! The line at the bottom: where the pointer is and what is there, what is being done, what the program holds.
+
+use super::theme::palette;
+use super::widgets::{fixed_label_ui, progress_ui, quiet_icon_ui};
+use super::{icons, words};
+use crate::engine::MemoryUse;
+use crate::session::{Command, Job, OpenImage, Session};
+use egui::{Align, Label, Layout, RichText, Ui};
+
+/// Channels whose values are shown; the rest are in the text on hover.
+const MAX_VALUES: usize = 6;
+
+/// What the program holds, the graphics memory included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The engine's part.
+    pub engine: MemoryUse,
+    /// Tiles and canvases on the GPU, bytes.
+    pub gpu_bytes: u64,
+}
+
+/// The whole line.
+pub fn status_bar_ui(ui: &mut Ui, session: &Session, memory: Memory, commands: &mut Vec<Command>) {
+    ui.style_mut().override_text_style = Some(egui::TextStyle::Small);
+    ui.style_mut().interaction.selectable_labels = false;
+    ui.horizontal_centered(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 16.0;
+            memory_ui(ui, memory);
+            if let Some(image) = session.current() {
+                zoom_ui(ui, image);
+            }
+            problems_ui(ui, session);
+            for job in session.jobs().iter().rev().take(2) {
+                job_ui(ui, job, session.now_secs(), commands);
+            }
+            if session.jobs().len() > 2 {
+                ui.label(format!("and {} more", session.jobs().len() - 2));
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                if let Some(image) = session.current() {
+                    position_ui(ui, session, image);
+                }
+            });
+        });
+    });
+}
+
+fn position_ui(ui: &mut Ui, session: &Session, image: &OpenImage) {
+    let p = palette(ui.visuals());
+    let size = image.info().size;
+    let inside = |x: f64, most: u32| x >= 0.0 && x < f64::from(most);
+    let Some(at) = session.pointer().filter(|at| inside(at.x, size.width) && inside(at.y, size.height)) else {
+        return;
+    };
+    let (x, y) = (at.x.floor() as i128, at.y.floor() as i128);
+    let px = format!("{}, {}{}px", words::grouped(x), words::grouped(y), words::THIN);
+    fixed_label_ui(ui, 112.0, RichText::new(px).color(p.text));
+    if let Some([ux, uy]) = image.um_per_px {
+        let um = words::place_um(at.x * ux, at.y * uy);
+        fixed_label_ui(ui, 112.0, RichText::new(um).color(p.text));
+    }
+    let Some(read_out) = &image.read_out else { return };
+    for (channel, values) in read_out.values.iter().take(MAX_VALUES) {
+        let Some(view) = image.channel(*channel) else { continue };
+        let text = values.iter().map(|v| value_words(*v)).collect::<Vec<_>>().join(", ");
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let name = if image.is_rgb() { "RGB" } else { view.name.as_str() };
+        ui.add(Label::new(RichText::new(name).color(p.secondary)).extend());
+        let width = if values.len() > 1 { 80.0 } else { 40.0 };
+        fixed_label_ui(ui, width, RichText::new(text).color(p.text));
+        ui.add_space(4.0);
+    }
+}
+
+/// A value of a file: whole numbers whole.
+fn value_words(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        words::grouped(value as i128)
+    } else {
+        words::significant(value, 5)
+    }
+}
+
+fn zoom_ui(ui: &mut Ui, image: &OpenImage) {
+    let text = match image.magnification(&image.camera) {
+        Some(times) => words::magnification(times),
+        None => words::percent(image.camera.zoom),
+    };
+    let per_px = format!("{} screen pixels an image pixel", words::significant(image.camera.zoom, 3));
+    ui.add(Label::new(text).extend()).on_hover_text(per_px);
+}
+
+fn problems_ui(ui: &mut Ui, session: &Session) {
+    let n = session.problems().len();
+    if n > 0 {
+        let warning = palette(ui.visuals()).warning;
+        let text = format!("{} {n} problem{}", icons::WARNING, if n == 1 { "" } else { "s" });
+        ui.add(Label::new(RichText::new(text).color(warning)).extend()).on_hover_text("See the list at the left");
+    }
+}
+
+/// What, how far, how long still, cancel; placed from the right.
+fn job_ui(ui: &mut Ui, job: &Job, now_secs: f64, commands: &mut Vec<Command>) {
+    let p = palette(ui.visuals());
+    let share = (job.total > 0).then(|| job.done as f32 / job.total as f32);
+    ui.spacing_mut().item_spacing.x = 8.0;
+    if quiet_icon_ui(ui, icons::CLOSE, &format!("Cancel {}", job.title.to_lowercase())).clicked() {
+        commands.push(Command::CancelJob(job.id));
+    }
+    let mut text = share.map_or_else(String::new, |s| format!("{:.0}{}%", s * 100.0, words::THIN));
+    if let Some(left) = job.secs_left(now_secs) {
+        text.push_str(&format!(", {}", words::time_left(left)));
+    }
+    fixed_label_ui(ui, 88.0, text);
+    progress_ui(ui, 96.0, share, job.title);
+    ui.add(Label::new(RichText::new(job.title).color(p.text)).extend());
+    ui.spacing_mut().item_spacing.x = 16.0;
+}
+
+fn memory_ui(ui: &mut Ui, memory: Memory) {
+    let text = format!("Memory {}", words::bytes(memory.engine.heap_bytes));
+    ui.add(Label::new(text).extend()).on_hover_ui(|ui| {
+        let rows = [
+            ("Program", memory.engine.heap_bytes, "what only this program can use"),
+            ("Mapped files", memory.engine.mapped_bytes, "the system takes it back when others need it"),
+            ("Graphics memory", memory.gpu_bytes, "pictures that are on the screen or near it"),
+            ("On the disk", memory.engine.disk_bytes, "prepared images, so that they open at once next time"),
+        ];
+        egui::Grid::new("memory").num_columns(3).spacing([16.0, 4.0]).show(ui, |ui| {
+            for (name, bytes, what) in rows {
+                ui.label(name);
+                ui.label(words::bytes(bytes));
+                ui.weak(what);
+                ui.end_row();
+            }
+        });
+    });
+}

@@ -1,0 +1,84 @@
+//! How the window would show an image: the same session, fed with what the user saved and what the channels hold.
+
+use super::Context;
+use crate::engine::{Event, OpenSet, of_channel};
+use crate::error::{Error, Result};
+use crate::pixels::TileFormat;
+use crate::pyramid::{ChannelRole, Made, TileKey};
+use crate::session::{Command, ImageId, OpenImage, Request, Session, WINDOW_PATIENCE_SECS};
+use crate::view::DisplaySettings;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait for a part that another thread decodes.
+const BUSY_WAIT: Duration = Duration::from_millis(20);
+
+/// An image as the window would show it.
+pub struct Shown {
+    /// Its pixel size, the way it lies, its focus position.
+    pub image: OpenImage,
+    /// Its colours and ranges, what is around it, how it is magnified.
+    pub display: DisplaySettings,
+}
+
+/// An image with the settings that the user left it with, or those that it opens with; `only` these channels are shown,
+/// where some were asked for.
+pub fn shown(context: &Context, set: &OpenSet, field: u32, only: Option<&[u16]>) -> Result<Shown> {
+    let path = &set.opened.path;
+    let nothing = || Error::unsupported("there is nothing to paint", path);
+    let id = ImageId { set: set.opened.id, field };
+    let mut session = Session::new();
+    for request in session.take_requests() {
+        if let Request::LoadText(name) = request {
+            let text = context.config.saved_text(name)?;
+            session.pump(Event::Text { name: name.to_owned(), text });
+        }
+    }
+    session.pump(Event::Opened(set.opened.clone()));
+    session.apply(Command::Show(id));
+    let image = session.image(id).filter(|image| !image.info().size.is_empty()).ok_or_else(nothing)?;
+    let is_asked_for = |index: u16, visible: bool| only.map_or(visible, |only| only.contains(&index));
+    let measured: Vec<u16> = image
+        .channels
+        .iter()
+        .filter(|c| is_asked_for(c.index, c.visible) && c.waits() && c.format == TileFormat::Gray16)
+        .map(|c| c.index)
+        .collect();
+    for channel in measured {
+        if let Some(event) = statistics(&session, set, id, channel)? {
+            session.pump(event);
+        }
+    }
+    // What has found no range by now is shown in full.
+    session.advance(WINDOW_PATIENCE_SECS);
+    let preferences = session.preferences();
+    let image = session.image(id).ok_or_else(nothing)?;
+    let background = preferences.background.color(image.is_rgb());
+    let mut display = image.display_settings(background, preferences.magnify_filter());
+    for (index, (channel, shown)) in image.info().channels.iter().zip(&mut display.channels).enumerate() {
+        shown.visible = channel.role == ChannelRole::Coverage || is_asked_for(index as u16, shown.visible);
+    }
+    Ok(Shown { image: image.clone(), display })
+}
+
+/// Statistics of a channel from the whole of its coarsest level, so that the same file gives the same picture whatever was
+/// looked at before.
+fn statistics(session: &Session, set: &OpenSet, id: ImageId, channel: u16) -> Result<Option<Event>> {
+    let Some(image) = session.image(id) else { return Ok(None) };
+    let (plane, info) = (image.plane(channel), image.info());
+    let level = info.levels.len() as u8 - 1;
+    let tiles = info.tiles(level);
+    for (x, y) in (0..tiles.height).flat_map(|y| (0..tiles.width).map(move |x| (x, y))) {
+        let key = TileKey { plane, level, x, y };
+        while set.pyramid.fill(key, &|_| Ok(()), &set.cancel)? == Made::Busy {
+            set.pyramid.wait_for_release(BUSY_WAIT);
+        }
+    }
+    let found = of_channel(&set.pyramid, plane, &set.cancel)?;
+    Ok(found.map(|statistics| Event::Statistics {
+        set: id.set,
+        field: id.field,
+        channel,
+        statistics: Arc::new(statistics),
+    }))
+}

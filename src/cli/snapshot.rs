@@ -1,0 +1,127 @@
+//! `microtome snapshot`: the canvas as the window would show it, or the window itself.
+
+use super::picture::{self, Picture};
+use super::shown::shown;
+use super::window_picture::{self, WindowPicture};
+use super::{Context, check_output, export::channels, open, parse_numbers, parse_pixels_per_point, progress::Progress};
+use crate::error::{Error, Result};
+use crate::geom::{Point, Size};
+use crate::session::OpenImage;
+use crate::view::Camera;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Snapshots are at most this many pixels a side; larger pictures are exports.
+const MAX_SIDE: f64 = 16_384.0;
+
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// The image.
+    path: PathBuf,
+    /// The PNG to write.
+    #[arg(short, long, value_name = "view.png")]
+    output: PathBuf,
+    /// Which image of the file, counted from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    image: u32,
+    /// Size of the picture in pixels.
+    #[arg(long, value_name = "WxH", default_value = "1600x1000", value_parser = |t: &str| parse_numbers::<2>(t, 'x'))]
+    size: [f64; 2],
+    /// The full-resolution pixel in the middle; the image's middle by default.
+    #[arg(long, value_name = "X,Y", value_parser = |t: &str| parse_numbers::<2>(t, ','))]
+    center: Option<[f64; 2]>,
+    /// Picture pixels a full-resolution pixel; the whole image by default.
+    #[arg(long, value_name = "Z")]
+    zoom: Option<f64>,
+    /// Turn the image clockwise by so many degrees; as it was left in the window by default.
+    #[arg(long, value_name = "DEGREES", allow_negative_numbers = true)]
+    rotate: Option<f64>,
+    /// Only these channels, by number from 1 or by name.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    channels: Vec<String>,
+    /// Paint a scale bar at the bottom left.
+    #[arg(long, conflicts_with = "window")]
+    scale_bar: bool,
+    /// Paint the whole window, with its panels.
+    #[arg(long)]
+    window: bool,
+    /// Paint for a screen of so many pixels a point: 2 for one of 200 %.
+    #[arg(long, value_name = "F", default_value = "1", value_parser = parse_pixels_per_point)]
+    pixels_per_point: f32,
+    /// Replace a file that is already there.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: &SnapshotArgs) -> Result<()> {
+    let bad = |what: &str| Error::unsupported(what, &args.output);
+    if !args.size.iter().all(|side| (1.0..=MAX_SIDE).contains(side)) {
+        return Err(bad("a snapshot is 1 to 16384 pixels a side, use export for larger pictures"));
+    }
+    if args.output.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
+        return Err(bad("a snapshot is a PNG, let the name end in .png"));
+    }
+    check_output(&args.path, &args.output, args.force)?;
+    let rotation_rad = args.rotate.map(f64::to_radians);
+    if args.zoom.is_some_and(|zoom| !(zoom.is_finite() && zoom > 0.0)) {
+        return Err(bad("the zoom must be more than 0"));
+    }
+    if rotation_rad.is_some_and(|angle| !angle.is_finite()) {
+        return Err(bad("the angle must be a number"));
+    }
+    let size = Size::new(args.size[0] as u32, args.size[1] as u32);
+    let view = View { center: args.center.map(|[x, y]| Point::new(x, y)), zoom: args.zoom, rotation_rad };
+    let set = open(context, &args.path)?;
+    let image = set
+        .pyramid
+        .image(args.image)
+        .ok_or_else(|| Error::unsupported(format!("there is no image {} in this file", args.image), &args.path))?;
+    let channels = channels(image, &args.channels, &args.path)?;
+    let only = (!args.channels.is_empty()).then_some(&channels[..]);
+    if args.window {
+        let path = set.opened.path.clone();
+        // The window's engine opens the image itself: its store has one owner.
+        drop(set);
+        let what =
+            WindowPicture { path: &path, image: args.image, size, pixels_per_point: args.pixels_per_point, view, only };
+        return window_picture::write_png(context, &what, &args.output);
+    }
+    let shown = shown(context, &set, args.image, only)?;
+    let mut picture = Picture::new(&set, &shown, view.camera(&shown.image, size), size);
+    if args.scale_bar {
+        picture.add_scale_bar(args.pixels_per_point)?;
+    }
+    let progress = Progress::new(context.progress, "Painting");
+    let done = picture::write_png(&picture, &args.output, &progress);
+    progress.finish();
+    done
+}
+
+/// Where to look, as far as it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct View {
+    /// The level-0 pixel in the middle.
+    center: Option<Point>,
+    /// Picture pixels a level-0 pixel.
+    zoom: Option<f64>,
+    /// How far the image is turned clockwise.
+    rotation_rad: Option<f64>,
+}
+
+impl View {
+    /// The camera for a viewport: the whole image, as it lay last, where nothing else was asked for.
+    pub(super) fn camera(&self, image: &OpenImage, viewport: Size) -> Camera {
+        let mut camera = image.camera;
+        camera.rotation_rad = self.rotation_rad.unwrap_or(camera.rotation_rad);
+        camera.fit(image.info().size, viewport);
+        camera.zoom = self.zoom.unwrap_or(camera.zoom);
+        camera.center = self.center.unwrap_or(camera.center);
+        camera
+    }
+
+    /// Whether the whole image is to be seen as it lay last.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self { center: None, zoom: None, rotation_rad: None }
+    }
+}

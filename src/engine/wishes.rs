@@ -1,0 +1,316 @@
+//! The wish list: what the view lacks, replaced whole whenever the view changes.
+//!
+//! A stale wish disappears with the list it was in, so there is no cancelling of single wishes.
+
+use crate::pyramid::{PlaneId, SetId, TileKey};
+use parking_lot::{Condvar, Mutex};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// Wishes kept of a list; a view has far fewer.
+const MAX_WISHES: usize = 8192;
+
+/// Tiles that loaders have brought and nobody has taken yet; loaders wait at this many (16 MiB of 256 px RGB).
+const MAX_UNDELIVERED: usize = 80;
+
+/// How often coarse tiles that are still incomplete are shown anew.
+const REFRESH: Duration = Duration::from_millis(250);
+
+/// A loader without anything to do looks again after this long at the earliest.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+
+/// A question for the values of one pixel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleRequest {
+    /// The image set.
+    pub set: SetId,
+    /// The planes.
+    pub planes: Vec<PlaneId>,
+    /// Level-0 column.
+    pub x: u32,
+    /// Level-0 row.
+    pub y: u32,
+}
+
+/// What a loader does next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Bring a tile.
+    Load(SetId, TileKey),
+    /// Answer a question.
+    Sample(SampleRequest),
+    /// Show anew what is still incomplete.
+    Refresh(SetId, Vec<TileKey>),
+    /// End.
+    Stop,
+}
+
+/// When a tile that could not be brought is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// At its next turn: this loader is making it.
+    Soon,
+    /// In a moment: other threads are making it.
+    Later,
+    /// Not at all: it cannot be read.
+    Never,
+}
+
+/// The list that the window replaces and the loaders take from.
+#[derive(Default)]
+pub struct WishList {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    set: SetId,
+    wishes: Vec<TileKey>,
+    prefetch: Vec<TileKey>,
+    sample: Option<SampleRequest>,
+    /// Held by a loader, or never to be tried again.
+    taken: HashSet<(SetId, TileKey)>,
+    /// Brought and not yet taken by the window.
+    brought: HashSet<(SetId, TileKey)>,
+    /// Worked on in this round: others come first, so that one coarse tile does not hold up what is ready.
+    tried: HashSet<TileKey>,
+    /// In the hands of other threads: not tried again for a moment.
+    later: HashSet<TileKey>,
+    /// Tried, and only parts of them are there; shown anew from time to time.
+    incomplete: HashSet<TileKey>,
+    refreshed: Option<Instant>,
+    /// Incomplete tiles were shown anew and the window has not taken them yet.
+    refresh_pending: bool,
+    /// Loaders at work on a tile.
+    active: usize,
+    stopped: bool,
+}
+
+impl WishList {
+    /// Replaces the list, most wanted first.
+    pub fn replace(&self, set: SetId, mut wishes: Vec<TileKey>, mut prefetch: Vec<TileKey>) {
+        wishes.truncate(MAX_WISHES);
+        prefetch.truncate(MAX_WISHES);
+        let mut state = self.state.lock();
+        if state.set != set {
+            state.later.clear();
+            state.incomplete.clear();
+            state.tried.clear();
+        }
+        (state.set, state.wishes, state.prefetch) = (set, wishes, prefetch);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Replaces the question for values.
+    pub fn ask(&self, request: SampleRequest) {
+        self.state.lock().sample = Some(request);
+        self.changed.notify_all();
+    }
+
+    /// Waits for something to do.
+    pub fn next(&self) -> Task {
+        let mut state = self.state.lock();
+        loop {
+            if state.stopped {
+                return Task::Stop;
+            }
+            if let Some(request) = state.sample.take() {
+                return Task::Sample(request);
+            }
+            if !state.refresh_pending && state.refreshed.is_none_or(|at| at.elapsed() >= REFRESH) {
+                let incomplete: Vec<_> =
+                    state.wishes.iter().filter(|k| state.incomplete.contains(k)).copied().collect();
+                state.incomplete.clear();
+                if !incomplete.is_empty() {
+                    state.refreshed = Some(Instant::now());
+                    state.refresh_pending = true;
+                    return Task::Refresh(state.set, incomplete);
+                }
+            }
+            if state.brought.len() < MAX_UNDELIVERED
+                && let Some((set, key)) = state.pick()
+            {
+                state.taken.insert((set, key));
+                state.active += 1;
+                return Task::Load(set, key);
+            }
+            if state.later.is_empty() && state.incomplete.is_empty() {
+                self.changed.wait(&mut state);
+                continue;
+            }
+            let left = REFRESH.saturating_sub(state.refreshed.map_or(Duration::ZERO, |at| at.elapsed()));
+            if self.changed.wait_for(&mut state, left.max(LEAST_WAIT)).timed_out() {
+                // Something may have become ready.
+                state.later.clear();
+            }
+        }
+    }
+
+    /// A loader has brought a tile and puts it where the window takes it.
+    pub fn brought(&self, set: SetId, key: TileKey) {
+        let mut state = self.state.lock();
+        state.active -= 1;
+        state.taken.remove(&(set, key));
+        state.brought.insert((set, key));
+        state.tried.remove(&key);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// A loader could not bring a tile now.
+    pub fn put_back(&self, set: SetId, key: TileKey, again: Again) {
+        let mut state = self.state.lock();
+        state.active -= 1;
+        if again != Again::Never {
+            state.taken.remove(&(set, key));
+            state.incomplete.insert(key);
+        }
+        match again {
+            Again::Soon => drop(state.tried.insert(key)),
+            Again::Later => drop(state.later.insert(key)),
+            Again::Never => {}
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The window has taken everything that was there, these whole tiles among it. It may wish for them again, with a new
+    /// list.
+    pub fn delivered(&self, tiles: impl IntoIterator<Item = (SetId, TileKey)>) {
+        let mut state = self.state.lock();
+        state.refresh_pending = false;
+        let mut keys = HashSet::new();
+        for tile in tiles {
+            state.brought.remove(&tile);
+            if tile.0 == state.set {
+                keys.insert(tile.1);
+            }
+        }
+        if !keys.is_empty() {
+            state.wishes.retain(|key| !keys.contains(key));
+            state.prefetch.retain(|key| !keys.contains(key));
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The wishes that wait for the background fill.
+    pub fn waiting(&self, set: SetId) -> Vec<TileKey> {
+        let state = self.state.lock();
+        if state.set == set { state.wishes.clone() } else { Vec::new() }
+    }
+
+    /// Waits while loaders are at work, at most `timeout`: background work gives way to what is looked at.
+    pub fn yield_to_loaders(&self, timeout: Duration) {
+        let mut state = self.state.lock();
+        if state.active > 0 {
+            self.changed.wait_for(&mut state, timeout);
+        }
+    }
+
+    /// Ends all loaders.
+    pub fn stop(&self) {
+        self.state.lock().stopped = true;
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn pick(&mut self) -> Option<(SetId, TileKey)> {
+        let set = self.set;
+        let free = |state: &Self, key: &TileKey| {
+            let tile = (set, *key);
+            !state.taken.contains(&tile) && !state.brought.contains(&tile) && !state.later.contains(key)
+        };
+        let fresh = self.wishes.iter().find(|key| !self.tried.contains(key) && free(self, key)).copied();
+        let wish = fresh.or_else(|| {
+            // A round is over: all that is left was worked on once.
+            let again = self.wishes.iter().find(|key| free(self, key)).copied();
+            self.tried.clear();
+            again
+        });
+        wish.or_else(|| self.prefetch.iter().find(|key| free(self, key)).copied()).map(|key| (set, key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(x: u32) -> TileKey {
+        TileKey { plane: PlaneId::default(), level: 0, x, y: 0 }
+    }
+
+    #[test]
+    fn a_new_list_drops_stale_wishes() {
+        let list = WishList::default();
+        list.replace(SetId(1), vec![key(1), key(2), key(3)], vec![]);
+        assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
+        list.replace(SetId(1), vec![key(9)], vec![key(1), key(8)]);
+        assert_eq!(list.next(), Task::Load(SetId(1), key(9)));
+        assert_eq!(list.next(), Task::Load(SetId(1), key(8)), "key 1 is still held by the first loader");
+    }
+
+    #[test]
+    fn a_tile_that_was_brought_is_not_loaded_again_until_the_window_took_it() {
+        let list = WishList::default();
+        list.replace(SetId(1), vec![key(1)], vec![key(2)]);
+        assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
+        list.brought(SetId(1), key(1));
+        assert_eq!(list.next(), Task::Load(SetId(1), key(2)));
+        list.delivered([(SetId(1), key(1))]);
+        list.replace(SetId(1), vec![key(1)], vec![]);
+        assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
+    }
+
+    #[test]
+    fn loaders_wait_when_nobody_takes_what_they_bring() {
+        let list = WishList::default();
+        list.replace(SetId(1), (0..200).map(key).collect(), vec![]);
+        for n in 0..MAX_UNDELIVERED as u32 {
+            assert_eq!(list.next(), Task::Load(SetId(1), key(n)));
+            list.brought(SetId(1), key(n));
+        }
+        list.stop();
+        assert_eq!(list.next(), Task::Stop);
+    }
+
+    #[test]
+    fn a_wish_that_must_wait_is_refreshed_and_then_tried_again() {
+        let list = WishList::default();
+        list.replace(SetId(1), vec![key(1)], vec![]);
+        assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
+        list.put_back(SetId(1), key(1), Again::Later);
+        assert_eq!(list.next(), Task::Refresh(SetId(1), vec![key(1)]));
+        assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
+    }
+
+    #[test]
+    fn a_coarse_wish_in_the_making_does_not_hold_up_the_others() {
+        let list = WishList::default();
+        list.replace(SetId(1), vec![key(1), key(2)], vec![]);
+        assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
+        list.put_back(SetId(1), key(1), Again::Soon);
+        assert_eq!(list.next(), Task::Refresh(SetId(1), vec![key(1)]));
+        assert_eq!(list.next(), Task::Load(SetId(1), key(2)));
+        list.brought(SetId(1), key(2));
+        assert_eq!(list.next(), Task::Load(SetId(1), key(1)), "its turn comes again");
+    }
+
+    #[test]
+    fn a_provisional_tile_that_is_taken_counts_for_nothing() {
+        let list = WishList::default();
+        list.replace(SetId(1), (0..3).map(key).collect(), vec![]);
+        for _ in 0..2 * MAX_UNDELIVERED {
+            assert_eq!(list.next(), Task::Load(SetId(1), key(0)));
+            // The window takes a provisional picture of the tile meanwhile: no whole tile is delivered.
+            list.delivered([]);
+            list.brought(SetId(1), key(0));
+            list.delivered([(SetId(1), key(0))]);
+            list.replace(SetId(1), (0..3).map(key).collect(), vec![]);
+        }
+        assert_eq!(list.next(), Task::Load(SetId(1), key(0)));
+    }
+}

@@ -1,0 +1,99 @@
+//! Microtome: a viewer for tissue images that are larger than memory.
+//!
+//! A slide is opened by reading its headers.
+//! What is looked at is decoded into memory-mapped files of our own, with a pyramid of reduced levels beside it, and only
+//! the visible tiles go to the GPU.
+//! The operating system decides which pages of those files stay in memory, so memory use does not grow with the image.
+//!
+//! # Words
+//!
+//! - A **Tile** is a square of one level of one plane: the unit of storage, loading and drawing.
+//! - A **Chunk** is what a source file can decode on its own: a TIFF tile, a group of strips, a whole PNG.
+//! - A **Fill unit** is the smallest set of tiles that is closed under overlap with chunks; one thread decodes it in one go.
+//! - A **Plane** is one channel at one z and t; a **Level** is a size of it; an **Image** is one scene; an **Image set** is
+//!   what the user opened.
+//! - A **Source** can fill tiles; a **Store** holds them in **Slots** of mapped **Slabs**; a **Pyramid** is both together.
+//! - A **Field** is one camera exposure. It is never called a tile.
+//! - **Session** is all state the user can change; a **Command** changes it; an **Event** is what the engine reports back.
+//!
+//! Coordinate spaces stand in names: `screen` (physical pixels), `ui` (points), `image` (level-0 pixels), `level`.
+//! A transform is called `screen_from_image`, so that names of spaces meet: `screen_from_image.apply(image_point)`.
+//!
+//! # Layers
+//!
+//! Modules import only modules before them in this list; `tests/layering.rs` proves it.
+//!
+//! 1. [`error`], [`geom`], [`pixels`]: plain values and kernels.
+//! 2. [`store`]: mapped files, and what else is asked of the operating system. The only `unsafe` code.
+//! 3. [`pyramid`]: level geometry, tile keys, filling and deriving.
+//! 4. [`formats`], [`image_set`]: from a path to a source.
+//! 5. [`view`]: where we look, and what must be drawn for it; pure.
+//! 6. [`export`], [`demo`]: writing files.
+//! 7. [`engine`]: threads, wish list, background fill, events. It knows nothing of windows.
+//! 8. [`session`]: the state of the program; pure.
+//! 9. [`render`]: tiles to pixels on the GPU; knows nothing of egui.
+//! 10. [`app`], [`cli`]: the window and the command line, on the same engine.
+//!
+//! # From a dropped path to pixels
+//!
+//! 1. The window pushes a command; the `opener` thread reads headers and reports [`engine::Event::Opened`].
+//! 2. Every frame [`view::scene()`] says which quads to draw from the tiles that are on the GPU, and which tiles are
+//!    missing. The missing ones *replace* the engine's wish list, so nothing has to be cancelled.
+//! 3. A loader takes the most wanted tile. If the store has it, it is copied to the heap and its checksum compared;
+//!    otherwise its fill unit is decoded straight into slots, through one in-flight table, so that no chunk is decoded
+//!    twice at once.
+//! 4. The window uploads what has come, within a time and byte budget, and draws. Colour, contrast and merging happen in
+//!    shaders.
+//! 5. Meanwhile the `filler` makes every level of a flat image, depth first, so that parents are derived while their
+//!    children are hot; what the view waits for comes first. An image that brings its own levels is never decoded whole.
+//!
+//! Coarse tiles of a flat image that are still incomplete are shown from the three levels beneath them, with a mask of
+//! eighths ([`pyramid::Coverage`]) instead of a guess; such provisional tiles are never stored.
+//! A coarse tile over a part that cannot be read stays provisional for ever: the store holds no holes.
+//!
+//! # Invariants
+//!
+//! 1. Memory is bounded by named constants, not by the data.
+//! 2. Source files are read with ordinary reads, never mapped: a truncated source is an error value.
+//! 3. Mapped files are ours, allocated before they are mapped, locked against other processes, and no reference into one
+//!    leaves [`store`].
+//! 4. `unsafe` lives in [`store`] alone, each block with its reason.
+//! 5. The UI thread never waits: no file, no mapped byte, no join, no work that grows with the data.
+//! 6. A bad tile, channel or file fails alone.
+//! 7. Sizes from a file are checked against limits before anything is allocated.
+//! 8. Pixels are exact: level 0 is what a reference reader decodes; a derived sample is `(a + b + c + d + 2) >> 2`, the
+//!    last row or column repeated at an odd edge.
+//! 9. Display never changes data.
+//! 10. The same input gives the same output, for any number of threads.
+//! 11. Nothing is lost: files are written beside their target and renamed.
+//! 12. Every error is handled exactly once: passed on, or shown in words that say what to do.
+//! 13. Nothing leaves the machine: no network connection, caches readable by the user alone, no preview from a label.
+//!
+//! # Threads
+//!
+//! The UI thread owns the session and the renderer and takes one lock, to swap the wish list.
+//! `opener`, `filler`, `settings` and up to four `tile-loader-N` belong to the engine, with a pool of `work-N` at low
+//! priority that gives way to loaders between units.
+//! Workers get [`std::sync::Arc`]s to frozen data and return values; a panic is caught at the job's edge.
+//!
+//! # Where this departs from the first design
+//!
+//! - A missing part is masked in eighths of a tile that the scene cuts quads by, not by an alpha plane: no shader and no
+//!   tile format has to know of it.
+//! - A store keeps a record of its source's description, so that what was decoded opens when the file is gone.
+
+pub mod app;
+pub mod cli;
+pub mod demo;
+pub mod engine;
+pub mod error;
+pub mod export;
+pub mod formats;
+pub mod geom;
+pub mod image_set;
+pub mod pixels;
+pub mod pyramid;
+pub mod render;
+pub mod session;
+pub mod store;
+pub mod view;

@@ -1,0 +1,509 @@
+//! All state a user can change.
+//!
+//! A [`Command`] changes it, through [`Session::apply`]; what the engine reports comes in through [`Session::pump`].
+//! Nothing here waits or touches a file: what the engine is to do is left in a list of [`Request`]s, which the window
+//! passes on after every frame.
+//! So a test can drive a session without threads, with commands and events of its own.
+
+mod apply;
+mod command;
+mod image;
+mod preferences;
+mod undo;
+
+pub use command::{Command, ImageId, PixelSizeTool, RightTab, ViewMove};
+pub use image::{ChannelView, Framing, OpenImage, ReadOut, WINDOW_PATIENCE_SECS, WindowOrigin, is_pixel_size};
+pub use preferences::{Background, INTERFACE_SCALE, MAX_RECENT, Preferences, ScrollMode, ThemeChoice};
+pub use undo::{Edit, PixelSize};
+
+use crate::engine::{Event, JobId, JobOutcome, OpenedSet};
+use crate::geom::{Point, Size};
+use crate::pyramid::{PlaneId, SetId, TileKey};
+use preferences::{IMAGES, SETTINGS, SavedImages, SavedSettings};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use undo::UndoStack;
+
+/// Lines of the problems list; older ones are dropped.
+pub const MAX_PROBLEMS: usize = 200;
+/// Unreadable places of one image that are remembered for hatching; a file with more is beyond drawing.
+const MAX_FAILED_TILES: usize = 4096;
+/// Paths in the Images list, open ones and failed ones.
+const MAX_ENTRIES: usize = 1000;
+
+/// What the session wants done outside it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// Open a path.
+    Open(PathBuf),
+    /// Make and open the demo.
+    Demo,
+    /// Close an image set.
+    Close(SetId),
+    /// Remove a path's prepared data and thumbnail.
+    Forget(PathBuf),
+    /// Stop a job.
+    Cancel(JobId),
+    /// Read the values at a pixel.
+    Sample { set: SetId, planes: Vec<PlaneId>, x: u32, y: u32 },
+    /// Decode an associated picture.
+    Associated { set: SetId, index: usize },
+    /// Fetch stored thumbnails.
+    Thumbnails(Vec<PathBuf>),
+    /// Write a settings text.
+    SaveText { name: &'static str, text: String },
+    /// Read a settings text.
+    LoadText(&'static str),
+    /// Show the dialog for files.
+    AskForFiles,
+    /// Show the dialog for a folder.
+    AskForFolder,
+    /// Give the window this size in points.
+    ResizeWindow([f32; 2]),
+    /// End the program.
+    Quit,
+}
+
+/// One line of the Images list.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// Its headers are being read.
+    Opening(PathBuf),
+    /// It could not be opened.
+    Failed {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, in words.
+        message: String,
+    },
+    /// It is open.
+    Open(Arc<OpenedSet>),
+}
+
+impl Entry {
+    /// The file or folder.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Opening(path) | Self::Failed { path, .. } => path,
+            Self::Open(set) => &set.path,
+        }
+    }
+}
+
+/// Something the user should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The set it is about.
+    pub set: Option<SetId>,
+    /// What it is, in words.
+    pub message: String,
+    /// How often it happened.
+    pub count: u32,
+}
+
+/// Work in the background.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// The set it works on.
+    pub set: Option<SetId>,
+    /// What it does, in words.
+    pub title: &'static str,
+    /// Steps done.
+    pub done: u64,
+    /// Steps in all; 0 while unknown.
+    pub total: u64,
+    /// When it was first heard of, and how many steps were done then.
+    pub started: (f64, u64),
+}
+
+impl Job {
+    /// Seconds still to go, once enough has been done to tell.
+    pub fn secs_left(&self, now_secs: f64) -> Option<f64> {
+        let (since, before) = self.started;
+        let (elapsed, done) = (now_secs - since, self.done.saturating_sub(before));
+        let left = self.total.checked_sub(self.done)?;
+        (elapsed > 1.0 && done > 0 && self.total > 0).then(|| elapsed / done as f64 * left as f64)
+    }
+}
+
+/// All state a user can change.
+#[derive(Debug)]
+pub struct Session {
+    entries: Vec<Entry>,
+    images: BTreeMap<ImageId, OpenImage>,
+    current: Option<ImageId>,
+    /// The next image that opens is shown, because the user just asked for it.
+    show_next: bool,
+    settings: SavedSettings,
+    shown: SavedImages,
+    problems: Vec<Problem>,
+    failed_tiles: BTreeMap<SetId, BTreeSet<TileKey>>,
+    jobs: Vec<Job>,
+    /// Cancelled jobs whose end was not reported yet: what they still say is ignored.
+    cancelled: BTreeSet<JobId>,
+    undo: UndoStack,
+    pixel_size_tool: PixelSizeTool,
+    panels_hidden: bool,
+    right_tab: RightTab,
+    keys_shown: bool,
+    associated_shown: Option<usize>,
+    pointer: Option<Point>,
+    canvas: Size,
+    now_secs: f64,
+    requests: Vec<Request>,
+    /// Images whose display is to be saved.
+    display_changed: BTreeSet<ImageId>,
+    settings_changed: bool,
+    settings_text: SavedText,
+    images_text: SavedText,
+}
+
+/// Whether a text of the last run is known. Nothing is saved over one that is still on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SavedText {
+    Awaited,
+    Known,
+}
+
+impl Session {
+    /// An empty session that has asked for its settings.
+    pub fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+            images: BTreeMap::new(),
+            current: None,
+            show_next: true,
+            settings: SavedSettings::default(),
+            shown: SavedImages::default(),
+            problems: Vec::new(),
+            failed_tiles: BTreeMap::new(),
+            jobs: Vec::new(),
+            cancelled: BTreeSet::new(),
+            undo: UndoStack::default(),
+            pixel_size_tool: PixelSizeTool::default(),
+            panels_hidden: false,
+            right_tab: RightTab::default(),
+            keys_shown: false,
+            associated_shown: None,
+            pointer: None,
+            canvas: Size::new(1, 1),
+            now_secs: 0.0,
+            requests: vec![Request::LoadText(SETTINGS), Request::LoadText(IMAGES)],
+            display_changed: BTreeSet::new(),
+            settings_changed: false,
+            settings_text: SavedText::Awaited,
+            images_text: SavedText::Awaited,
+        }
+    }
+
+    /// The lines of the Images list.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// An open image.
+    pub fn image(&self, id: ImageId) -> Option<&OpenImage> {
+        self.images.get(&id)
+    }
+
+    /// The image on the canvas.
+    pub fn current(&self) -> Option<&OpenImage> {
+        self.images.get(&self.current?)
+    }
+
+    /// What the user prefers.
+    pub fn preferences(&self) -> &Preferences {
+        &self.settings.preferences
+    }
+
+    /// Recently opened paths, the last one first.
+    pub fn recent(&self) -> &[PathBuf] {
+        &self.settings.recent
+    }
+
+    /// What the user should know, oldest first.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Places of a set that cannot be read.
+    pub fn failed_tiles(&self, set: SetId) -> impl Iterator<Item = TileKey> + '_ {
+        self.failed_tiles.get(&set).into_iter().flatten().copied()
+    }
+
+    /// Work in the background.
+    pub fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    /// The change that undo would take back.
+    pub fn next_undo(&self) -> Option<&Edit> {
+        self.undo.next_undo()
+    }
+
+    /// The change that redo would make again.
+    pub fn next_redo(&self) -> Option<&Edit> {
+        self.undo.next_redo()
+    }
+
+    /// How the pixel size is being set.
+    pub fn pixel_size_tool(&self) -> PixelSizeTool {
+        self.pixel_size_tool
+    }
+
+    /// Whether all panels are hidden.
+    pub fn panels_hidden(&self) -> bool {
+        self.panels_hidden
+    }
+
+    /// The tab of the right panel.
+    pub fn right_tab(&self) -> RightTab {
+        self.right_tab
+    }
+
+    /// Whether the list of keys is shown.
+    pub fn keys_shown(&self) -> bool {
+        self.keys_shown
+    }
+
+    /// The associated picture that is shown.
+    pub fn associated_shown(&self) -> Option<usize> {
+        self.associated_shown
+    }
+
+    /// The place of the image under the pointer, level-0 pixels.
+    pub fn pointer(&self) -> Option<Point> {
+        self.pointer
+    }
+
+    /// The canvas in physical pixels.
+    pub fn canvas(&self) -> Size {
+        self.canvas
+    }
+
+    /// Seconds on the window's clock.
+    pub fn now_secs(&self) -> f64 {
+        self.now_secs
+    }
+
+    /// Says how large the canvas is, in physical pixels. A fitted image is fitted again.
+    pub fn set_canvas(&mut self, canvas: Size) {
+        if self.canvas == canvas || canvas.is_empty() {
+            return;
+        }
+        self.canvas = canvas;
+        for image in self.images.values_mut() {
+            let size = image.info().size;
+            match image.framing {
+                Framing::Fit => image.camera.fit(size, canvas),
+                Framing::Free => image.camera.clamp(size, canvas),
+            }
+        }
+    }
+
+    /// Moves what moves by itself to a time in seconds on the window's clock. True while another frame is needed.
+    pub fn advance(&mut self, now_secs: f64) -> bool {
+        self.now_secs = now_secs;
+        let Some(image) = self.current.and_then(|id| self.images.get_mut(&id)) else { return false };
+        image.channels.iter_mut().fold(false, |more, channel| channel.advance(now_secs) | more)
+    }
+
+    /// What is to be done outside, since the last call; settings that changed are saved here, once a frame.
+    pub fn take_requests(&mut self) -> Vec<Request> {
+        if self.images_text == SavedText::Known && !self.display_changed.is_empty() {
+            let changed = std::mem::take(&mut self.display_changed);
+            for image in changed.iter().filter_map(|id| self.images.get(id)) {
+                self.shown.put(&image.set.path, image.id.field, image.to_saved());
+            }
+            save(&mut self.requests, IMAGES, &self.shown);
+        }
+        if self.settings_text == SavedText::Known && std::mem::take(&mut self.settings_changed) {
+            save(&mut self.requests, SETTINGS, &self.settings);
+        }
+        std::mem::take(&mut self.requests)
+    }
+
+    /// Takes in what the engine reports, tiles and pictures excepted: those go to whoever draws them.
+    pub fn pump(&mut self, event: Event) {
+        match event {
+            Event::Opened(set) => self.opened(set),
+            Event::Resolved { path, paths } => self.resolved(&path, paths),
+            Event::OpenFailed { path, message } => self.open_failed(path, message),
+            Event::TileFailed { set, key, reason } => {
+                let failed = self.failed_tiles.entry(set).or_default();
+                if failed.len() < MAX_FAILED_TILES && failed.insert(key) {
+                    self.add_problem(Some(set), format!("A part of the image cannot be read: {reason}"));
+                }
+            }
+            Event::Statistics { set, field, channel, statistics } => {
+                let (motion, now) = (self.settings.preferences.motion, self.now_secs);
+                if let Some(image) = self.images.get_mut(&ImageId { set, field }) {
+                    let may_refine = !image.display_touched;
+                    if let Some(channel) = image.channel_mut(channel) {
+                        channel.statistics_arrived(statistics, may_refine, motion, now);
+                    }
+                }
+            }
+            Event::Sample { set, field, x, y, values } => {
+                let under = self.pointer.map(|p| (p.x.floor(), p.y.floor()));
+                if let Some(image) = self.images.get_mut(&ImageId { set, field })
+                    && under == Some((f64::from(x), f64::from(y)))
+                {
+                    image.read_out = Some(ReadOut { x, y, values });
+                }
+            }
+            Event::Progress { job, set, title, done, total } => self.progress(job, set, title, done, total),
+            Event::Finished { job, outcome } => {
+                self.jobs.retain(|j| j.id != job);
+                let cancelled = self.cancelled.remove(&job);
+                if let JobOutcome::Failed(message) = outcome
+                    && !cancelled
+                {
+                    self.add_problem(None, message);
+                }
+            }
+            Event::Problem { set, message } => self.add_problem(set, message),
+            Event::Text { name, text } => self.text_loaded(&name, text.as_deref()),
+            Event::DemoReady { path } => self.want_open(path),
+            Event::Tile(_) | Event::Thumbnail { .. } | Event::Associated { .. } => {}
+        }
+    }
+
+    /// A folder's place in the list goes to the images in it.
+    fn resolved(&mut self, folder: &Path, paths: Vec<PathBuf>) {
+        let place = self.entries.iter().position(|e| matches!(e, Entry::Opening(path) if path == folder));
+        let place = place.unwrap_or(self.entries.len());
+        self.entries.retain(|e| !matches!(e, Entry::Opening(path) if path == folder));
+        let new = paths.into_iter().filter(|path| !self.entries.iter().any(|e| e.path() == path));
+        let new: Vec<Entry> = new.map(Entry::Opening).collect();
+        self.entries.splice(place..place, new);
+    }
+
+    fn opened(&mut self, set: Arc<OpenedSet>) {
+        self.settings.remember(&set.path);
+        self.settings_changed = true;
+        for field in 0..set.images.len() as u32 {
+            if let Some(mut image) = OpenImage::new(&set, field, self.now_secs) {
+                if let Some(saved) = self.shown.get(&set.path, field) {
+                    image.restore(saved);
+                }
+                let size = image.info().size;
+                image.camera.fit(size, self.canvas);
+                self.images.insert(image.id, image);
+            }
+        }
+        for warning in &set.warnings {
+            self.add_problem(Some(set.id), warning.clone());
+        }
+        let first = ImageId { set: set.id, field: 0 };
+        let entry = Entry::Open(set);
+        let waiting = |e: &Entry| !matches!(e, Entry::Open(_)) && e.path() == entry.path();
+        match self.entries.iter().position(waiting) {
+            Some(place) => self.entries[place] = entry,
+            None => self.entries.push(entry),
+        }
+        if self.images.contains_key(&first) && (self.show_next || self.current.is_none()) {
+            self.show_next = false;
+            self.show(first);
+        }
+    }
+
+    fn open_failed(&mut self, path: PathBuf, message: String) {
+        let failed = Entry::Failed { path: path.clone(), message };
+        match self.entries.iter().position(|e| !matches!(e, Entry::Open(_)) && e.path() == path) {
+            Some(place) => self.entries[place] = failed,
+            None => self.entries.push(failed),
+        }
+    }
+
+    fn progress(&mut self, id: JobId, set: Option<SetId>, title: &'static str, done: u64, total: u64) {
+        if self.cancelled.contains(&id) {
+            return;
+        }
+        match self.jobs.iter_mut().find(|j| j.id == id) {
+            Some(job) => (job.title, job.done, job.total) = (title, done, total),
+            None => self.jobs.push(Job { id, set, title, done, total, started: (self.now_secs, done) }),
+        }
+    }
+
+    fn text_loaded(&mut self, name: &str, text: Option<&str>) {
+        match name {
+            SETTINGS => self.settings_text = SavedText::Known,
+            IMAGES => self.images_text = SavedText::Known,
+            _ => {}
+        }
+        let Some(text) = text else {
+            if name == SETTINGS {
+                self.want_thumbnails();
+            }
+            return;
+        };
+        let broken = match name {
+            SETTINGS => match serde_json::from_str::<SavedSettings>(text) {
+                Ok(saved) => {
+                    let opened_meanwhile = std::mem::replace(&mut self.settings, saved.checked()).recent;
+                    for path in opened_meanwhile.iter().rev() {
+                        self.settings.remember(path);
+                    }
+                    self.requests.extend(self.settings.window_size.map(Request::ResizeWindow));
+                    self.want_thumbnails();
+                    false
+                }
+                Err(_) => true,
+            },
+            IMAGES => match serde_json::from_str::<SavedImages>(text) {
+                Ok(saved) => {
+                    self.shown = saved;
+                    for image in self.images.values_mut().filter(|i| !i.display_touched) {
+                        if let Some(saved) = self.shown.get(&image.set.path, image.id.field) {
+                            image.restore(saved);
+                        }
+                    }
+                    false
+                }
+                Err(_) => true,
+            },
+            _ => false,
+        };
+        if broken {
+            self.add_problem(None, format!("The saved {name} could not be understood and start afresh"));
+        }
+    }
+
+    fn want_thumbnails(&mut self) {
+        if !self.settings.recent.is_empty() {
+            self.requests.push(Request::Thumbnails(self.settings.recent.clone()));
+        }
+    }
+
+    /// Adds a line to the problems list, or counts it up where it is there already.
+    fn add_problem(&mut self, set: Option<SetId>, message: String) {
+        if let Some(problem) = self.problems.iter_mut().find(|p| p.set == set && p.message == message) {
+            problem.count = problem.count.saturating_add(1);
+            return;
+        }
+        if self.problems.len() >= MAX_PROBLEMS {
+            self.problems.remove(0);
+        }
+        self.problems.push(Problem { set, message, count: 1 });
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn save<T: serde::Serialize>(requests: &mut Vec<Request>, name: &'static str, value: &T) {
+    // Only a map with keys that are no text could fail here, and there is none.
+    if let Ok(text) = serde_json::to_string(value) {
+        requests.push(Request::SaveText { name, text });
+    }
+}
+
+#[cfg(test)]
+mod tests;
