@@ -27,12 +27,14 @@
 //! 2. [`store`]: mapped files, and what else is asked of the operating system. The only `unsafe` code.
 //! 3. [`pyramid`]: level geometry, tile keys, filling and deriving.
 //! 4. [`formats`], [`image_set`]: from a path to a source.
-//! 5. [`view`]: where we look, and what must be drawn for it; pure.
-//! 6. [`export`], [`demo`]: writing files.
-//! 7. [`engine`]: threads, wish list, background fill, events. It knows nothing of windows.
-//! 8. [`session`]: the state of the program; pure.
-//! 9. [`render`]: tiles to pixels on the GPU; knows nothing of egui.
-//! 10. [`app`], [`cli`]: the window and the command line, on the same engine.
+//! 5. [`stitch`]: the shift of each overlap of two fields, and the positions that agree with all of them; pure. The
+//!    mosaics that will use it are not there yet.
+//! 6. [`view`]: where we look, and what must be drawn for it; pure.
+//! 7. [`export`], [`demo`]: writing files.
+//! 8. [`engine`]: threads, wish list, background fill, events. It knows nothing of windows.
+//! 9. [`session`]: the state of the program; pure.
+//! 10. [`render`]: tiles to pixels on the GPU; knows nothing of egui.
+//! 11. [`app`], [`cli`]: the window and the command line, on the same engine.
 //!
 //! # From a dropped path to pixels
 //!
@@ -95,5 +97,6 @@ pub mod pixels;
 pub mod pyramid;
 pub mod render;
 pub mod session;
+pub mod stitch;
 pub mod store;
 pub mod view;
