@@ -1,7 +1,7 @@
 //! `microtome export`: a region at a scale, as shown or as stored.
 
 use super::picture::{self, Picture};
-use super::shown::shown;
+use super::shown::{pixel_size, shown};
 use super::{CompressionArg, Context, check_output, open, parse_numbers, parse_pixels_per_point, progress::Progress};
 use crate::error::{Error, Result};
 use crate::export::{RawExport, TileCompression, export_raw};
@@ -84,7 +84,14 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<()> {
     let progress = Progress::new(context.progress, "Exporting");
     let done = if raw {
         let (level, region) = level_region(&image, region, args.scale, &args.path)?;
-        let what = RawExport { field: args.image, level, region, channels, compression: compression(args.compression) };
+        let what = RawExport {
+            field: args.image,
+            level,
+            region,
+            channels,
+            compression: compression(args.compression),
+            um_per_px: pixel_size(context, &set, args.image)?,
+        };
         export_raw(&set.pyramid, &what, &args.output, &mut |done, total| progress.set(done, total), &Cancel::default())
     } else {
         let full = Rect::new(

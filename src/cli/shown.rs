@@ -21,12 +21,14 @@ pub struct Shown {
     pub display: DisplaySettings,
 }
 
-/// An image with the settings that the user left it with, or those that it opens with; `only` these channels are shown,
-/// where some were asked for.
-pub fn shown(context: &Context, set: &OpenSet, field: u32, only: Option<&[u16]>) -> Result<Shown> {
-    let path = &set.opened.path;
-    let nothing = || Error::unsupported("there is nothing to paint", path);
-    let id = ImageId { set: set.opened.id, field };
+/// Micrometres a pixel of an image, x and y: what the user set, else what the file says.
+pub fn pixel_size(context: &Context, set: &OpenSet, field: u32) -> Result<Option<[f64; 2]>> {
+    let session = session_of(context, set)?;
+    Ok(session.image(ImageId { set: set.opened.id, field }).and_then(|image| image.um_per_px))
+}
+
+/// The session that a window would have after opening a set: with what the user saved.
+fn session_of(context: &Context, set: &OpenSet) -> Result<Session> {
     let mut session = Session::new();
     for request in session.take_requests() {
         if let Request::LoadText(name) = request {
@@ -35,6 +37,16 @@ pub fn shown(context: &Context, set: &OpenSet, field: u32, only: Option<&[u16]>)
         }
     }
     session.pump(Event::Opened(set.opened.clone()));
+    Ok(session)
+}
+
+/// An image with the settings that the user left it with, or those that it opens with; `only` these channels are shown,
+/// where some were asked for.
+pub fn shown(context: &Context, set: &OpenSet, field: u32, only: Option<&[u16]>) -> Result<Shown> {
+    let path = &set.opened.path;
+    let nothing = || Error::unsupported("there is nothing to paint", path);
+    let id = ImageId { set: set.opened.id, field };
+    let mut session = session_of(context, set)?;
     session.apply(Command::Show(id));
     let image = session.image(id).filter(|image| !image.info().size.is_empty()).ok_or_else(nothing)?;
     let is_asked_for = |index: u16, visible: bool| only.map_or(visible, |only| only.contains(&index));

@@ -27,6 +27,8 @@ pub struct RawExport {
     pub channels: Vec<u16>,
     /// How tiles are packed.
     pub compression: TileCompression,
+    /// Micrometres a pixel of the full resolution, x and y: the file's, or what the user set.
+    pub um_per_px: Option<[f64; 2]>,
 }
 
 /// One page: the planes whose samples are interleaved in it.
@@ -61,7 +63,7 @@ pub fn export_raw(
     let side = image.tile_side;
     let (across, down) = (region.width.div_ceil(side), region.height.div_ceil(side));
     let total = pages.len() as u64 * u64::from(across) * u64::from(down);
-    let um_per_px = image.um_per_px.map(|[x, y]| {
+    let um_per_px = what.um_per_px.map(|[x, y]| {
         let [dx, dy] = image.levels[what.level as usize].downsample;
         [x * dx, y * dy]
     });
