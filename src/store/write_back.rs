@@ -130,10 +130,9 @@ impl WriteBack {
     pub fn write_out(&self, slabs: &[Arc<Slab>]) -> Result<()> {
         // All at once first, so that the disk can order them.
         let started: Vec<(Arc<Slab>, u64)> = slabs.iter().map(|slab| (Arc::clone(slab), start(slab))).collect();
-        for (slab, bytes) in started {
-            self.shared.finish(&slab, bytes)?;
-        }
-        Ok(())
+        // Every slab is finished, whatever became of another: bytes that stayed counted as dirty would block fillers.
+        let outcomes: Vec<Result<()>> = started.iter().map(|(slab, bytes)| self.shared.finish(slab, *bytes)).collect();
+        outcomes.into_iter().collect()
     }
 }
 
