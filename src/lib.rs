@@ -27,14 +27,14 @@
 //! 2. [`store`]: mapped files, and what else is asked of the operating system. The only `unsafe` code.
 //! 3. [`pyramid`]: level geometry, tile keys, filling and deriving.
 //! 4. [`formats`], [`image_set`]: from a path to a source.
-//! 5. [`stitch`]: the shift of each overlap of two fields, and the positions that agree with all of them; pure. The
-//!    mosaics that will use it are not there yet.
-//! 6. [`view`]: where we look, and what must be drawn for it; pure.
-//! 7. [`export`], [`demo`]: writing files.
-//! 8. [`engine`]: threads, wish list, background fill, events. It knows nothing of windows.
-//! 9. [`session`]: the state of the program; pure.
-//! 10. [`render`]: tiles to pixels on the GPU; knows nothing of egui.
-//! 11. [`app`], [`cli`]: the window and the command line, on the same engine.
+//! 5. [`stitch`]: the shift of each overlap of two fields, and the positions that agree with all of them; pure.
+//! 6. [`mosaic`]: fields with their places, aligned, evened out and fused.
+//! 7. [`view`]: where we look, and what must be drawn for it; pure.
+//! 8. [`export`], [`demo`]: writing files.
+//! 9. [`engine`]: threads, wish list, background fill, events. It knows nothing of windows.
+//! 10. [`session`]: the state of the program; pure.
+//! 11. [`render`]: tiles to pixels on the GPU; knows nothing of egui.
+//! 12. [`app`], [`cli`]: the window and the command line, on the same engine.
 //!
 //! # From a dropped path to pixels
 //!
@@ -93,6 +93,7 @@ pub mod export;
 pub mod formats;
 pub mod geom;
 pub mod image_set;
+pub mod mosaic;
 pub mod pixels;
 pub mod pyramid;
 pub mod render;

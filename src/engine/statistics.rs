@@ -210,6 +210,7 @@ mod tests {
             valid: Size::new(256, 256),
             coverage: Coverage::FULL,
             gaps: Gaps::Coming,
+            generation: 0,
             bytes,
         }
     }

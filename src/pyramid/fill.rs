@@ -311,6 +311,7 @@ impl Pyramid {
             valid: image.tile_rect(key).size(),
             coverage,
             gaps: Gaps::Coming,
+            generation: 0,
             bytes,
         }
     }

@@ -315,6 +315,8 @@ pub struct TilePixels {
     pub coverage: Coverage,
     /// What the uncovered eighths are.
     pub gaps: Gaps,
+    /// The generation of the mosaic's geometry it was fused under; 0 for a tile of the store.
+    pub generation: u64,
     /// `side * side * bytes_per_px` bytes, rows top down.
     pub bytes: Vec<u8>,
 }

@@ -253,6 +253,7 @@ pub fn tile(set: &OpenedSet, key: TileKey, value: &impl Fn(u16, f64, f64) -> [u1
         valid: rect.size(),
         coverage: Coverage::FULL,
         gaps: Gaps::Coming,
+        generation: 0,
         bytes,
     }
 }

@@ -102,6 +102,7 @@ impl Synthetic {
             valid: rect.size(),
             coverage: Coverage::FULL,
             gaps: Gaps::Coming,
+            generation: 0,
             bytes,
         }
     }

@@ -1,5 +1,11 @@
 //! From what the user dropped, a file or a folder, to what is to be opened.
 
+mod field_set;
+
+pub use field_set::{
+    Corner, FieldChannel, FieldPlace, FieldPlane, FieldSet, FirstAlong, GridLayout, GridOrder, Layout, LeftOut, ScanPath,
+};
+
 use crate::error::{Error, Result};
 use crate::formats;
 use std::path::{Path, PathBuf};
