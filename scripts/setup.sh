@@ -80,8 +80,9 @@ need_rust() {
     needed=$(needed_rust)
     [ -d "${CARGO_HOME:-$HOME/.cargo}/bin" ] && PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
     rust_is_at_least "$needed" && return 0
-    if command -v rustc >/dev/null 2>&1; then
-        say "Microtome needs Rust $needed or newer, and this is $(rustc --version)."
+    have=$(rustc --version 2>/dev/null || true)
+    if [ -n "$have" ]; then
+        say "Microtome needs Rust $needed or newer, and this is $have."
     else
         say "Microtome needs Rust $needed or newer, and no Rust was found."
     fi
