@@ -53,6 +53,24 @@
 //! eighths ([`pyramid::Coverage`]) instead of a guess; such provisional tiles are never stored.
 //! A coarse tile over a part that cannot be read stays provisional for ever: the store holds no holes.
 //!
+//! # From a folder of fields to a mosaic
+//!
+//! 1. [`image_set`] reads headers and layout files, in parallel, and makes fields of files only on positive evidence.
+//!    The nominal layout is on screen before a pixel is decoded.
+//! 2. [`mosaic::FieldsSource`] presents the fields as images of one source, so that store, loaders and fill treat them
+//!    like any slide: every field is decoded once and has levels of its own.
+//! 3. The `aligner` measures overlaps from those tiles ([`mosaic::Aligner`] over [`stitch`]) and publishes provisional
+//!    places up to ten times a second; the last solution is cold and the same for any number of threads. What a person
+//!    decides about a seam is solved anew in milliseconds.
+//! 4. A [`mosaic::Geometry`] is one generation of places. While they move, [`view`] draws the fields' own tiles, cut at
+//!    the seams; when they rest, or fields are small, it draws fused tiles, which [`mosaic::Fuser`] makes in loaders,
+//!    and which never reach the store. Both ask the same rule who owns a pixel, so the picture does not jump.
+//! 5. Exports read bands of fused level 0 ([`export::MosaicBands`]) and derive the levels of the file from those.
+//!
+//! The mosaic itself is field [`mosaic::MOSAIC`] of its set; image coordinates are those of a frame that the nominal
+//! layout fixes, so that an alignment does not move the camera.
+//! Where no field is, fused samples are zero and the view cuts them off at the fields' outline; an export keeps a mask.
+//!
 //! # Invariants
 //!
 //! 1. Memory is bounded by named constants, not by the data.
@@ -64,7 +82,7 @@
 //! 6. A bad tile, channel or file fails alone.
 //! 7. Sizes from a file are checked against limits before anything is allocated.
 //! 8. Pixels are exact: level 0 is what a reference reader decodes; a derived sample is `(a + b + c + d + 2) >> 2`, the
-//!    last row or column repeated at an odd edge.
+//!    last row or column repeated at an odd edge; in an exported mosaic over covered pixels alone.
 //! 9. Display never changes data.
 //! 10. The same input gives the same output, for any number of threads.
 //! 11. Nothing is lost: files are written beside their target and renamed.
@@ -74,8 +92,8 @@
 //! # Threads
 //!
 //! The UI thread owns the session and the renderer and takes one lock, to swap the wish list.
-//! `opener`, `filler`, `settings` and up to four `tile-loader-N` belong to the engine, with a pool of `work-N` at low
-//! priority that gives way to loaders between units.
+//! `opener`, `aligner`, `filler`, `exporter`, `settings` and up to four `tile-loader-N` belong to the engine, with a pool
+//! of `work-N` at low priority that gives way to loaders between units.
 //! Workers get [`std::sync::Arc`]s to frozen data and return values; a panic is caught at the job's edge.
 //!
 //! # Where this departs from the first design
@@ -83,6 +101,9 @@
 //! - A missing part is masked in eighths of a tile that the scene cuts quads by, not by an alpha plane: no shader and no
 //!   tile format has to know of it.
 //! - A store keeps a record of its source's description, so that what was decoded opens when the file is gone.
+//! - A seam is the midline of the overlap of two fields, not where the distances to their borders are equal: it is a
+//!   straight line that quads can be cut by, and it depends on those two fields alone.
+//! - Headers of many files are read by scoped threads of the recogniser, not by the pool: it runs before there is a set.
 
 pub mod app;
 pub mod cli;

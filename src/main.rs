@@ -8,14 +8,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    match cli::run() {
-        Outcome::Exit(code) => code,
-        Outcome::Window(config, paths) => match microtome::app::run(config, paths, false) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(message) => {
-                eprintln!("microtome: {message}");
-                ExitCode::FAILURE
-            }
-        },
+    let closed = match cli::run() {
+        Outcome::Exit(code) => return code,
+        Outcome::Window(config, paths) => microtome::app::run(config, paths, false),
+        Outcome::Demo(config) => microtome::app::run(config, Vec::new(), true),
+    };
+    match closed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("microtome: {message}");
+            ExitCode::FAILURE
+        }
     }
 }

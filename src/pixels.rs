@@ -1,7 +1,9 @@
 //! Pixel types and the kernels over them; pure.
 
+mod covered;
 mod samples;
 
+pub use covered::{CoveredRow, halve_covered};
 pub use samples::{
     SampleType, Tap, mask_bits, pick, reverse_bits, swap_bytes, undo_differences, undo_float_predictor, unpack_bits,
 };
@@ -115,22 +117,77 @@ impl ValueCoding {
 /// Both tiles are squares of `side` pixels (even), rows top down. `valid` is what exists of the child; `quadrant` is
 /// (column, row), 0 or 1 each. Only the pixels that come from `valid` are written.
 pub fn halve_into(format: TileFormat, side: u32, child: &[u8], valid: Size, parent: &mut [u8], quadrant: (u32, u32)) {
-    let side = side as usize;
+    let half = (side / 2) as usize;
+    let stride = side as usize * format.bytes_per_px();
+    let at = quadrant.1 as usize * half * stride + quadrant.0 as usize * half * format.bytes_per_px();
+    halve_area(format, (child, stride), valid, (&mut parent[at..], stride));
+}
+
+/// Halves `valid` pixels at the beginning of an area into the beginning of another, by the rule of [`halve_into`]. Each
+/// area is its bytes and the bytes from one row to the next.
+pub fn halve_area(format: TileFormat, from: (&[u8], usize), valid: Size, to: (&mut [u8], usize)) {
     let (w, h) = (valid.width as usize, valid.height as usize);
-    let half = side / 2;
     let bpp = format.bytes_per_px();
-    let stride = side * bpp;
-    let out_w = w.div_ceil(2);
     for y in 0..h.div_ceil(2) {
-        let top = &child[2 * y * stride..][..w * bpp];
-        let bottom = &child[(2 * y + 1).min(h - 1) * stride..][..w * bpp];
-        let at = (quadrant.1 as usize * half + y) * stride + quadrant.0 as usize * half * bpp;
-        let out = &mut parent[at..at + out_w * bpp];
+        let top = &from.0[2 * y * from.1..][..w * bpp];
+        let bottom = &from.0[(2 * y + 1).min(h - 1) * from.1..][..w * bpp];
+        let out = &mut to.0[y * to.1..][..w.div_ceil(2) * bpp];
         match format {
             TileFormat::Gray8 => halve_row_u8::<1>(top, bottom, out),
             TileFormat::Rgb8 => halve_row_u8::<3>(top, bottom, out),
             TileFormat::Gray16 => halve_row_u16(top, bottom, out),
         }
+    }
+}
+
+/// An area of pixels some of which hold nothing: see [`halve_covered_area`].
+pub struct CoveredArea<P, C> {
+    /// The pixels.
+    pub pixels: P,
+    /// Bytes from one row of pixels to the next.
+    pub stride: usize,
+    /// One byte a pixel, zero where there is nothing.
+    pub coverage: C,
+    /// Bytes from one row of the coverage to the next.
+    pub coverage_stride: usize,
+}
+
+/// Halves an area like [`halve_area`], with the mean over covered pixels only: `(sum + n / 2) / n`. A halved pixel is
+/// covered where any of its four is; where none is, it is the mean of what stands there.
+pub fn halve_covered_area(
+    format: TileFormat,
+    from: &CoveredArea<&[u8], &[u8]>,
+    valid: Size,
+    to: &mut CoveredArea<&mut [u8], &mut [u8]>,
+) {
+    let (w, h) = (valid.width as usize, valid.height as usize);
+    let (sample_bytes, samples) = match format {
+        TileFormat::Gray8 => (1, 1),
+        TileFormat::Gray16 => (2, 1),
+        TileFormat::Rgb8 => (1, 3),
+    };
+    let bpp = format.bytes_per_px();
+    let sample = |at: usize| match sample_bytes {
+        1 => u32::from(from.pixels[at]),
+        _ => u32::from(u16::from_ne_bytes([from.pixels[at], from.pixels[at + 1]])),
+    };
+    for (y, x) in (0..h.div_ceil(2)).flat_map(|y| (0..w.div_ceil(2)).map(move |x| (y, x))) {
+        let (rows, columns) = ([2 * y, (2 * y + 1).min(h - 1)], [2 * x, (2 * x + 1).min(w - 1)]);
+        let places = [(rows[0], columns[0]), (rows[0], columns[1]), (rows[1], columns[0]), (rows[1], columns[1])];
+        let covered = places.map(|(row, column)| from.coverage[row * from.coverage_stride + column] != 0);
+        let any = covered.contains(&true);
+        let n = covered.iter().filter(|&&c| c || !any).count() as u32;
+        for channel in 0..samples {
+            let at = |(row, column): (usize, usize)| row * from.stride + column * bpp + channel * sample_bytes;
+            let sum: u32 = places.iter().zip(covered).filter(|(_, c)| *c || !any).map(|(&p, _)| sample(at(p))).sum();
+            let mean = (sum + n / 2) / n;
+            let out = y * to.stride + x * bpp + channel * sample_bytes;
+            to.pixels[out..out + sample_bytes].copy_from_slice(&(mean as u16).to_le_bytes()[..sample_bytes]);
+            if cfg!(target_endian = "big") && sample_bytes == 2 {
+                to.pixels.swap(out, out + 1);
+            }
+        }
+        to.coverage[y * to.coverage_stride + x] = u8::from(any);
     }
 }
 
@@ -225,6 +282,46 @@ mod tests {
                     assert!(parent == expected, "{format:?} {valid:?} {quadrant:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn pixels_that_hold_nothing_take_no_part_in_a_mean() {
+        // Three columns and one row: the last column stands for two, the row for two.
+        for (coverage, expected, covered) in [
+            ([1, 1, 1], [15, 31], [1, 1]),
+            ([1, 0, 1], [10, 31], [1, 1]),
+            ([0, 1, 0], [20, 31], [1, 0]),
+            ([0, 0, 1], [15, 31], [0, 1]),
+        ] {
+            let (mut pixels, mut out_coverage) = ([0; 2], [9; 2]);
+            let from =
+                CoveredArea { pixels: &[10, 20, 31][..], stride: 3, coverage: &coverage[..], coverage_stride: 3 };
+            let mut to =
+                CoveredArea { pixels: &mut pixels[..], stride: 2, coverage: &mut out_coverage[..], coverage_stride: 2 };
+            halve_covered_area(TileFormat::Gray8, &from, Size::new(3, 1), &mut to);
+            assert_eq!((pixels, out_coverage), (expected, covered), "{coverage:?}");
+        }
+    }
+
+    #[test]
+    fn an_area_that_is_covered_whole_is_halved_as_if_there_were_no_coverage() {
+        for format in [TileFormat::Gray8, TileFormat::Gray16, TileFormat::Rgb8] {
+            let (valid, bpp) = (Size::new(13, 9), format.bytes_per_px());
+            let child = noise(13 * 9 * bpp);
+            let (mut plain, mut covered, mut coverage) = (vec![0; 7 * 5 * bpp], vec![0; 7 * 5 * bpp], vec![0; 35]);
+            halve_area(format, (&child, 13 * bpp), valid, (&mut plain, 7 * bpp));
+            let ones = [1; 13 * 9];
+            let from = CoveredArea { pixels: &child[..], stride: 13 * bpp, coverage: &ones[..], coverage_stride: 13 };
+            let mut to = CoveredArea {
+                pixels: &mut covered[..],
+                stride: 7 * bpp,
+                coverage: &mut coverage[..],
+                coverage_stride: 7,
+            };
+            halve_covered_area(format, &from, valid, &mut to);
+            assert!(plain == covered, "{format:?}");
+            assert!(coverage.iter().all(|&c| c == 1), "{format:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! "Forget this image" leaves nothing behind, whatever still works on the image.
 
 use microtome::engine::{Engine, EngineConfig, Event};
-use microtome::export::{PixelLayout, TiffPage, TileCompression, TileEncoder, TiledTiffWriter};
+use microtome::export::{PixelLayout, TiffPage, TiffPlan, TileCompression, TileEncoder, TiledTiffWriter};
 use microtome::geom::Size;
 use microtome::pixels::TileFormat;
 use microtome::store::catalogue;
@@ -13,10 +13,11 @@ use std::time::Duration;
 fn write_image(path: &Path) {
     let layout = PixelLayout::of(TileFormat::Gray16);
     let compression = TileCompression::None;
-    let mut writer = TiledTiffWriter::create(path).expect("created");
+    let mut plan = TiffPlan::default();
     let size = Size::new(2048, 2048);
     let page =
-        writer.add_page(TiffPage { size, tile_side: 256, layout, compression, um_per_px: None, description: None });
+        plan.add_page(TiffPage { size, tile_side: 256, layout, compression, um_per_px: None, description: None });
+    let mut writer = TiledTiffWriter::create(path, &plan).expect("created");
     let mut encoder = TileEncoder::new(compression, layout, 256, path).expect("an encoder");
     let packed = encoder.encode(&vec![7; layout.tile_bytes(256)], path).expect("packed");
     for (y, x) in (0..8).flat_map(|y| (0..8).map(move |x| (y, x))) {

@@ -42,6 +42,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["formats", "export"]),
     ("zstd", &["formats", "export"]),
     ("png", &["formats", "export"]),
+    ("pulp", &["export"]),
     ("roxmltree", &["formats", "export"]),
     ("wgpu", &["render", "app/canvas"]),
     ("egui", &["app", "main"]),

@@ -23,6 +23,7 @@ const ALLOWED: &[&str] = &[
 const ALLOWED_FOR: &[(&str, &str, &str)] = &[
     ("option-ext", "MPL-2.0", "used unchanged, and the MPL binds only its own files"),
     ("colored", "MPL-2.0", "comes with the test harness alone and is not shipped; the MPL binds only its own files"),
+    ("jpeg-encoder", "IJG", "permissive; the README says whose work it is based on, as the licence asks"),
     ("epaint_default_fonts", "OFL-1.1", "fonts inside the program; the licence forbids selling them alone"),
     ("epaint_default_fonts", "Ubuntu-font-1.0", "fonts inside the program; they keep their names"),
 ];

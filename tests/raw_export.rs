@@ -1,6 +1,6 @@
 //! What a raw export says about its pixels.
 
-use microtome::export::{PixelLayout, TiffPage, TileCompression, TileEncoder, TiledTiffWriter};
+use microtome::export::{PixelLayout, TiffPage, TiffPlan, TileCompression, TileEncoder, TiledTiffWriter};
 use microtome::geom::Size;
 use microtome::pixels::TileFormat;
 use std::path::Path;
@@ -12,10 +12,11 @@ const SIDE: u32 = 128;
 fn write_image(path: &Path) {
     let layout = PixelLayout::of(TileFormat::Gray8);
     let compression = TileCompression::None;
-    let mut writer = TiledTiffWriter::create(path).expect("created");
+    let mut plan = TiffPlan::default();
     let size = Size::new(SIDE, SIDE);
     let page =
-        writer.add_page(TiffPage { size, tile_side: SIDE, layout, compression, um_per_px: None, description: None });
+        plan.add_page(TiffPage { size, tile_side: SIDE, layout, compression, um_per_px: None, description: None });
+    let mut writer = TiledTiffWriter::create(path, &plan).expect("created");
     let mut encoder = TileEncoder::new(compression, layout, SIDE, path).expect("an encoder");
     let packed = encoder.encode(&vec![9; layout.tile_bytes(SIDE)], path).expect("packed");
     writer.write_tile(page, 0, 0, &packed).expect("written");

@@ -1,6 +1,6 @@
 //! What was decoded can be exported exactly when the file is gone.
 
-use microtome::export::{PixelLayout, TiffPage, TileCompression, TileEncoder, TiledTiffWriter};
+use microtome::export::{PixelLayout, TiffPage, TiffPlan, TileCompression, TileEncoder, TiledTiffWriter};
 use microtome::geom::Size;
 use microtome::pixels::TileFormat;
 use std::path::Path;
@@ -13,8 +13,8 @@ const SIDE: u32 = 128;
 fn write_image(path: &Path) {
     let layout = PixelLayout::of(TileFormat::Rgb8);
     let compression = TileCompression::Deflate;
-    let mut writer = TiledTiffWriter::create(path).expect("created");
-    let page = writer.add_page(TiffPage {
+    let mut plan = TiffPlan::default();
+    let page = plan.add_page(TiffPage {
         size: SIZE,
         tile_side: SIDE,
         layout,
@@ -22,6 +22,7 @@ fn write_image(path: &Path) {
         um_per_px: None,
         description: None,
     });
+    let mut writer = TiledTiffWriter::create(path, &plan).expect("created");
     let mut encoder = TileEncoder::new(compression, layout, SIDE, path).expect("an encoder");
     for (ty, tx) in (0..SIZE.height.div_ceil(SIDE)).flat_map(|y| (0..SIZE.width.div_ceil(SIDE)).map(move |x| (y, x))) {
         let pixels: Vec<u8> = (0..SIDE * SIDE)

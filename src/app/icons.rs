@@ -26,3 +26,7 @@ pub const WARNING: &str = "\u{E4E0}";
 pub const ERROR: &str = "\u{E4E2}";
 /// Close or cancel.
 pub const CLOSE: &str = "\u{E4F6}";
+/// No, this is wrong.
+pub const REJECT: &str = "\u{E3DE}";
+/// Yes, this is right.
+pub const CHECK: &str = "\u{E182}";

@@ -6,11 +6,20 @@
 
 mod camera_motion;
 mod canvas;
+mod copying;
 mod dialogs;
+mod estimating;
+mod exporting;
+mod field_drag;
 mod icons;
+mod mosaic_overlay;
+mod outlines;
+mod outside;
 mod overlays;
+mod painted;
 mod panels;
 mod pictures;
+mod region_frame;
 mod shortcuts;
 mod start_screen;
 mod status_bar;
@@ -21,17 +30,24 @@ mod words;
 
 pub use canvas::offscreen::{Hand, Offscreen};
 pub use canvas::patch::{Patch, ScaleBarPatch};
+pub use painted::{PaintedPicture, ShownImage, write_jpeg, write_png, write_tiff};
 pub use window::run;
 
 use crate::engine::{Engine, Event};
-use crate::session::{Command, Entry, ImageId, Request, RightTab, Session};
+use crate::session::{Command, Entry, ImageId, RightTab, Session};
 use crate::view::{DisplaySettings, MagnifyFilter};
 use canvas::picture::{Picture, View};
 use canvas::{Canvas, Place};
-use dialogs::{Ask, Dialogs};
+use copying::Copying;
+use dialogs::Dialogs;
 use egui::{CentralPanel, Frame, Panel, RichText, ScrollArea, Ui};
+use estimating::Estimating;
+use panels::combine::CombineDraft;
+use panels::export::ExportDraft;
+use panels::mosaic::MosaicDraft;
 use panels::pixel_size::PixelSizeDraft;
 use pictures::Pictures;
+use region_frame::RegionDrag;
 use status_bar::Memory;
 use std::time::Duration;
 use theme::palette;
@@ -53,9 +69,15 @@ pub struct App {
     canvas: Canvas,
     pictures: Pictures,
     dialogs: Dialogs,
+    copying: Copying,
+    estimating: Estimating,
     commands: Vec<Command>,
     search: String,
     pixel_size: PixelSizeDraft,
+    export: ExportDraft,
+    mosaic: MosaicDraft,
+    combine: CombineDraft,
+    region_drag: Option<RegionDrag>,
     memory: Memory,
     shown: Option<ImageId>,
     saves: bool,
@@ -73,9 +95,15 @@ impl App {
             canvas: Canvas::default(),
             pictures: Pictures::default(),
             dialogs: Dialogs::default(),
+            copying: Copying::default(),
+            estimating: Estimating::default(),
             commands: Vec::new(),
             search: String::new(),
             pixel_size: PixelSizeDraft::default(),
+            export: ExportDraft::default(),
+            mosaic: MosaicDraft::default(),
+            combine: CombineDraft::default(),
+            region_drag: None,
             memory: Memory::default(),
             shown: None,
             saves: true,
@@ -129,6 +157,11 @@ impl App {
         self.picture.as_ref().map(Picture::progress).unwrap_or_default()
     }
 
+    /// Whether the mosaic on the canvas is drawn from its fields' own tiles, because they move.
+    pub fn draws_fields(&self) -> bool {
+        self.picture.as_ref().and_then(Picture::drawn_from) == Some(crate::view::DrawnFrom::Fields)
+    }
+
     /// Whether tiles wait for a frame to upload them.
     pub fn has_uploads_waiting(&self) -> bool {
         self.picture.as_ref().is_some_and(Picture::has_uploads_waiting)
@@ -158,7 +191,7 @@ impl App {
         self.pass_on(&ctx);
         if again {
             ctx.request_repaint_after(FRAME);
-        } else if !self.session.jobs().is_empty() {
+        } else if !self.session.jobs().is_empty() || self.session.notice().is_some() {
             ctx.request_repaint_after(SLOW_REFRESH);
         }
     }
@@ -171,8 +204,20 @@ impl App {
                 self.take_event(ctx, event);
             }
         }
-        let mut paths = self.dialogs.chosen();
-        paths.extend(ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect::<Vec<_>>()));
+        match self.copying.finish(ctx) {
+            Some(Ok(())) => self.session.tell("The view is on the clipboard".to_owned()),
+            Some(Err(message)) => self.session.pump(Event::Problem { set: None, message }),
+            None => {}
+        }
+        if let Some(engine) = &self.engine {
+            self.estimating.advance(&mut self.session, engine, ctx);
+        }
+        match self.dialogs.chosen() {
+            Some(Ok((ask, paths))) => self.commands.extend(outside::answered(ask, paths)),
+            Some(Err(message)) => self.session.pump(Event::Problem { set: None, message }),
+            None => {}
+        }
+        let paths: Vec<_> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
         if !paths.is_empty() {
             self.commands.push(Command::Open(paths));
         }
@@ -205,36 +250,6 @@ impl App {
         any
     }
 
-    /// Passes on what the session wants done outside it.
-    fn pass_on(&mut self, ctx: &egui::Context) {
-        for request in self.session.take_requests() {
-            match &request {
-                Request::Close(set) => {
-                    if let Some(picture) = &mut self.picture {
-                        picture.set_closed(*set);
-                    }
-                }
-                Request::Forget(path) => self.pictures.forget(path),
-                Request::AskForFiles | Request::AskForFolder => {
-                    let ask = if request == Request::AskForFiles { Ask::Files } else { Ask::Folder };
-                    if let Err(message) = self.dialogs.ask(ask, ctx) {
-                        self.session.pump(Event::Problem { set: None, message });
-                    }
-                }
-                Request::ResizeWindow(size) => {
-                    let size = egui::vec2(size[0], size[1]) / ctx.zoom_factor();
-                    ctx.send_viewport_cmd(egui::ViewportCommand::InnerSize(size));
-                }
-                Request::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
-                _ => {}
-            }
-            let kept_back = !self.saves && matches!(request, Request::SaveText { .. });
-            if let Some(engine) = self.engine.as_ref().filter(|_| !kept_back) {
-                window::send(engine, request);
-            }
-        }
-    }
-
     fn panels_ui(&mut self, ui: &mut Ui) {
         let p = palette(ui.visuals());
         let (session, commands) = (&self.session, &mut self.commands);
@@ -253,6 +268,7 @@ impl App {
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
                 panels::images::images_ui(ui, session, &self.pictures, commands);
                 ui.add_space(theme::GROUP);
+                panels::mosaic::summary_ui(ui, session, commands);
                 panels::details::details_ui(ui, session, commands);
                 ui.add_space(theme::GROUP);
                 panels::problems::problems_ui(ui, session, commands);
@@ -262,10 +278,14 @@ impl App {
             return;
         }
         Panel::right("right").default_size(RIGHT_WIDTH).size_range(240.0..=480.0).frame(bar(12, 8)).show(ui, |ui| {
+            if session.export().is_some() {
+                return panels::export::export_ui(ui, session, &mut self.export, commands);
+            }
             tabs_ui(ui, session, commands);
             ui.add_space(4.0);
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| match session.right_tab() {
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| match shown_tab(session) {
                 RightTab::Channels => panels::channels::channels_ui(ui, session, commands),
+                RightTab::Mosaic => panels::mosaic::mosaic_ui(ui, session, &mut self.mosaic, commands),
                 RightTab::Metadata => panels::metadata::metadata_ui(ui, session, &mut self.search, commands),
             });
         });
@@ -279,6 +299,7 @@ impl App {
         }
         let place = Place::of(rect, ui.pixels_per_point());
         self.session.set_canvas(place.size);
+        self.session.set_pixels_per_point(ui.pixels_per_point());
         self.canvas.advance(&mut self.session);
         self.canvas.input_ui(ui, place, &mut self.session);
 
@@ -302,10 +323,12 @@ impl App {
                 speed: self.canvas.speed(),
                 motion: preferences.motion,
             };
-            let (fading, wanted) = picture.prepare(&view, now);
-            again |= fading;
-            if let (Some(engine), Some(wanted)) = (&self.engine, wanted) {
-                engine.want(wanted.set, wanted.wishes, wanted.prefetch);
+            let prepared = picture.prepare(&view, now);
+            if let Some(after) = prepared.again {
+                ui.ctx().request_repaint_after(after.max(FRAME));
+            }
+            if let (Some(engine), Some(wanted)) = (&self.engine, prepared.wanted) {
+                engine.want(wanted.set, wanted.generation, wanted.wishes, wanted.prefetch);
             }
             picture.paint_main(ui.painter(), place.rect);
             self.memory.gpu_bytes = picture.memory_bytes();
@@ -317,11 +340,15 @@ impl App {
             ui.painter().rect_filled(place.rect, 0.0, egui::Color32::from_rgb(r, g, b));
         }
         let ink = overlays::Ink::on(background);
+        region_frame::region_frame_ui(ui, place, &self.session, &mut self.region_drag, ink, &mut self.commands);
         overlays::scale_bar_ui(ui, place, image.um_per_px.map(|um| um[0]), image.camera.zoom, ink);
+        mosaic_overlay::mosaic_overlay_ui(ui, place, image, ink, &mut self.commands);
         overlays::known_length_ui(ui, place, &self.session, ink);
         if let Some((map, camera)) = overview {
             self.commands.extend(overlays::overview_ui(ui, place, map, &camera, image, self.picture.as_ref(), ink));
         }
+        let (session, commands) = (&self.session, &mut self.commands);
+        panels::combine::combine_ui(ui.ctx(), place.rect, session, &mut self.combine, commands);
         panels::pixel_size::pixel_size_ui(
             ui.ctx(),
             place.rect,
@@ -387,14 +414,29 @@ impl eframe::App for App {
     }
 }
 
+/// The tab that is shown: an image that is whole has none for its fields.
+fn shown_tab(session: &Session) -> RightTab {
+    let mosaic = session.current().is_some_and(|i| i.mosaic.is_some());
+    match session.right_tab() {
+        RightTab::Mosaic if !mosaic => RightTab::Channels,
+        tab => tab,
+    }
+}
+
 fn tabs_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let rgb = session.current().is_some_and(|i| i.is_rgb());
-    let tabs = [(RightTab::Channels, if rgb { "Display" } else { "Channels" }), (RightTab::Metadata, "Metadata")];
+    let mosaic = session.current().is_some_and(|i| i.mosaic.is_some());
+    let tabs = [
+        (RightTab::Channels, if rgb { "Display" } else { "Channels" }),
+        (RightTab::Mosaic, "Mosaic"),
+        (RightTab::Metadata, "Metadata"),
+    ];
+    let tabs = tabs.into_iter().filter(|(tab, _)| mosaic || *tab != RightTab::Mosaic);
     ui.horizontal(|ui| {
         let p = palette(ui.visuals());
-        ui.spacing_mut().item_spacing.x = 16.0;
+        ui.spacing_mut().item_spacing.x = if mosaic { 12.0 } else { 16.0 };
         for (tab, name) in tabs {
-            let on = session.right_tab() == tab;
+            let on = shown_tab(session) == tab;
             let text = RichText::new(name).color(if on { p.text } else { p.secondary });
             let response = ui.add(egui::Button::new(text).frame(false));
             if on {
@@ -406,7 +448,7 @@ fn tabs_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
                 commands.push(Command::ShowTab(tab));
             }
         }
-        if let Some(image) = session.current().filter(|_| session.right_tab() == RightTab::Channels) {
+        if let Some(image) = session.current().filter(|_| shown_tab(session) == RightTab::Channels) {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 panels::channels::ranges_ui(ui, image, commands);
             });

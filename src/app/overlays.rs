@@ -43,7 +43,18 @@ impl Ink {
         }
     }
 
-    fn text(self, ui: &Ui, at: Pos2, align: Align2, text: &str, size: f32) {
+    /// The strokes.
+    pub fn stroke(self) -> Color32 {
+        self.stroke
+    }
+
+    /// What is around them.
+    pub fn halo(self) -> Color32 {
+        self.halo
+    }
+
+    /// Words with a halo.
+    pub fn text(self, ui: &Ui, at: Pos2, align: Align2, text: &str, size: f32) {
         let font = FontId::proportional(size);
         for step in 0..8 {
             let around = egui::Vec2::angled(std::f32::consts::FRAC_PI_4 * step as f32);
@@ -52,7 +63,8 @@ impl Ink {
         ui.painter().text(at, align, text, font, self.stroke);
     }
 
-    fn line(self, ui: &Ui, ends: [Pos2; 2], width: f32) {
+    /// A line with a halo.
+    pub fn line(self, ui: &Ui, ends: [Pos2; 2], width: f32) {
         ui.painter().line_segment(ends, Stroke::new(width + 2.0, self.halo));
         ui.painter().line_segment(ends, Stroke::new(width, self.stroke));
     }

@@ -1,6 +1,9 @@
 //! Keys: one table for the menus, the list of keys and what a key does.
 
-use crate::session::{Command, PixelSizeTool, RightTab, Session, ViewMove};
+use crate::session::{
+    Command, ExportCommand, MosaicCommand, MosaicView, PixelSizeTool, RightTab, Selection, Session, ViewMove,
+};
+use crate::stitch::solve::Hand;
 use egui::{Key, Modifiers};
 
 /// The interface grows and shrinks by this factor a key press.
@@ -16,6 +19,21 @@ pub enum Action {
     OpenFile,
     OpenFolder,
     OpenDemo,
+    Export,
+    CopyView,
+    ToggleSeams,
+    ShowMosaic,
+    ShowUnaligned,
+    AlignAgain,
+    EvenIllumination,
+    NextSeam,
+    PreviousSeam,
+    AcceptSeam,
+    RejectSeam,
+    SavePositions,
+    LoadPositions,
+    CombineAsMosaic,
+    ShowSeparately,
     CloseImage,
     Quit,
     Undo,
@@ -54,6 +72,7 @@ pub enum Group {
     File,
     View,
     Image,
+    Mosaic,
     Window,
 }
 
@@ -64,6 +83,7 @@ impl Group {
             Self::File => "Files",
             Self::View => "View",
             Self::Image => "Image",
+            Self::Mosaic => "Mosaic",
             Self::Window => "Window",
         }
     }
@@ -98,6 +118,8 @@ pub const TABLE: &[Shortcut] = table! {
     File Action::OpenFile, "Open files…", [(CTRL, O)];
     File Action::OpenFolder, "Open folder…", [(CTRL_SHIFT, O)];
     File Action::OpenDemo, "Open the demo", [];
+    File Action::Export, "Export…", [(CTRL, E)];
+    File Action::CopyView, "Copy the view", [(CTRL, C)];
     File Action::CloseImage, "Close image", [(CTRL, W)];
     File Action::Undo, "Undo", [(CTRL, Z)];
     File Action::Redo, "Redo", [(CTRL_SHIFT, Z), (CTRL, Y)];
@@ -128,6 +150,19 @@ pub const TABLE: &[Shortcut] = table! {
     Image Action::SetPixelSize, "Set pixel size…", [];
     Image Action::MeasurePixelSize, "Draw a known length…", [];
     Image Action::ResetPixelSize, "Pixel size of the file", [];
+    Mosaic Action::ToggleSeams, "Seams and outlines", [(NONE, S)];
+    Mosaic Action::NextSeam, "Next seam to look at", [(NONE, N)];
+    Mosaic Action::PreviousSeam, "Seam before it", [(SHIFT, N)];
+    Mosaic Action::AcceptSeam, "Accept the seam", [(NONE, Y)];
+    Mosaic Action::RejectSeam, "Reject the seam", [(NONE, X)];
+    Mosaic Action::ShowUnaligned, "Show unaligned", [(NONE, U)];
+    Mosaic Action::AlignAgain, "Align again", [];
+    Mosaic Action::EvenIllumination, "Even illumination", [(NONE, I)];
+    Mosaic Action::SavePositions, "Save positions…", [];
+    Mosaic Action::LoadPositions, "Load positions…", [];
+    Mosaic Action::CombineAsMosaic, "Combine as mosaic…", [];
+    Mosaic Action::ShowSeparately, "Show as separate images", [];
+    Mosaic Action::ShowMosaic, "Mosaic panel", [(CTRL_SHIFT, M)];
     Window Action::ShowChannels, "Channels", [(SHIFT, C)];
     Window Action::ShowMetadata, "Metadata", [(SHIFT, M)];
     Window Action::TogglePanels, "Hide or show the panels", [(NONE, Backslash)];
@@ -144,6 +179,8 @@ pub const GESTURES: &[(&str, &str)] = &[
     ("Wheel, pinch, Ctrl and scroll", "Zoom about the pointer"),
     ("Two fingers, Shift and scroll", "Move the image"),
     ("Double-click", "Zoom in"),
+    ("Ctrl and drag", "Move a field of a mosaic"),
+    ("Click on a seam", "Compare the two fields there"),
 ];
 
 impl Action {
@@ -151,11 +188,41 @@ impl Action {
     pub fn command(self, session: &Session) -> Option<Command> {
         let image = session.current();
         let view = |step: ViewMove| image.map(|_| Command::Move(step));
+        let view_of_mosaic = image.and_then(|i| i.mosaic.as_ref());
+        let mosaic = |command: MosaicCommand| view_of_mosaic.map(|_| Command::Mosaic(command));
         let scale = session.preferences().interface_scale;
         match self {
             Self::OpenFile => Some(Command::AskForFiles),
             Self::OpenFolder => Some(Command::AskForFolder),
             Self::OpenDemo => Some(Command::OpenDemo),
+            Self::Export => image.map(|_| Command::Export(ExportCommand::Open(None))),
+            Self::CopyView => image.map(|_| Command::Export(ExportCommand::CopyView)),
+            Self::ToggleSeams => mosaic(MosaicCommand::ToggleSeams),
+            Self::ShowMosaic => view_of_mosaic.map(|_| Command::ShowTab(RightTab::Mosaic)),
+            Self::ShowUnaligned => {
+                let view = view_of_mosaic.filter(|v| v.edits.show_unaligned || v.state.alignment.is_some());
+                view.and_then(|v| mosaic(MosaicCommand::ShowUnaligned(!v.edits.show_unaligned)))
+            }
+            Self::AlignAgain => {
+                view_of_mosaic.filter(|v| !v.state.is_aligning()).and_then(|_| mosaic(MosaicCommand::AlignAgain))
+            }
+            Self::EvenIllumination => {
+                view_of_mosaic.and_then(|v| mosaic(MosaicCommand::EvenIllumination(!v.edits.even_illumination)))
+            }
+            Self::NextSeam => view_of_mosaic.and_then(|v| seam_beside(v, 1)),
+            Self::PreviousSeam => view_of_mosaic.and_then(|v| seam_beside(v, -1)),
+            Self::AcceptSeam => {
+                let seam = view_of_mosaic.and_then(|v| v.selected_seam()).filter(|s| s.residual_px.is_some());
+                seam.and_then(|s| mosaic(MosaicCommand::DecideSeam(s.fields, Hand::Accept)))
+            }
+            Self::RejectSeam => {
+                let seam = view_of_mosaic.and_then(|v| v.selected_seam());
+                seam.and_then(|s| mosaic(MosaicCommand::DecideSeam(s.fields, Hand::Refuse)))
+            }
+            Self::SavePositions => mosaic(MosaicCommand::AskToSavePositions),
+            Self::LoadPositions => mosaic(MosaicCommand::AskToLoadPositions),
+            Self::CombineAsMosaic => session.can_combine().then_some(Command::ChooseToCombine(true)),
+            Self::ShowSeparately => image.filter(|i| i.mosaic.is_some()).map(|i| Command::ShowSeparately(i.id.set)),
             Self::CloseImage => image.map(|i| Command::Close(i.id.set)),
             Self::Quit => Some(Command::Quit),
             Self::Undo => session.next_undo().map(|_| Command::Undo),
@@ -194,6 +261,14 @@ impl Action {
                     Some(Command::ToggleKeys)
                 } else if session.pixel_size_tool() != PixelSizeTool::Closed {
                     Some(Command::PixelSizeTool(PixelSizeTool::Closed))
+                } else if view_of_mosaic.is_some_and(|v| v.dragged().is_some()) {
+                    mosaic(MosaicCommand::CancelDrag)
+                } else if session.combining() {
+                    Some(Command::ChooseToCombine(false))
+                } else if view_of_mosaic.is_some_and(|v| v.selection != Selection::Nothing) {
+                    mosaic(MosaicCommand::SelectSeam(None))
+                } else if session.export().is_some() {
+                    Some(Command::Export(ExportCommand::Close))
                 } else {
                     session.associated_shown().map(|_| Command::ShowAssociated(None))
                 }
@@ -205,6 +280,19 @@ impl Action {
     pub fn shortcut(self) -> Option<&'static Shortcut> {
         TABLE.iter().find(|s| s.action == self)
     }
+}
+
+/// The seam to look at after the selected one, or before it: round and round through the list.
+fn seam_beside(view: &MosaicView, step: i64) -> Option<Command> {
+    let worst = view.state.worst_seams();
+    let count = worst.len() as i64;
+    let now = match view.selection {
+        Selection::Seam { fields, .. } => worst.iter().position(|s| s.fields == fields).map(|n| n as i64),
+        Selection::Nothing | Selection::Field(_) => None,
+    };
+    let next = now.map_or(if step > 0 { 0 } else { count - 1 }, |n| n + step);
+    let seam = worst.get(next.checked_rem_euclid(count)? as usize)?;
+    Some(Command::Mosaic(MosaicCommand::SelectSeam(Some(seam.fields))))
 }
 
 /// Keys in words, "Ctrl+Shift+O".
@@ -257,9 +345,16 @@ pub fn take_shortcuts(ctx: &egui::Context, session: &Session, commands: &mut Vec
     if ctx.text_edit_focused() {
         return;
     }
+    let text_selected = ctx.plugin::<egui::text_selection::LabelSelectionState>().lock().has_selection();
     let focused = ctx.memory(|m| m.focused()).is_some();
     ctx.input_mut(|input| {
         input.events.retain(|event| {
+            // The system's copy key comes as a wish of its own; text that is selected is copied by whoever shows it.
+            if matches!(event, egui::Event::Copy) && !text_selected {
+                let command = Action::CopyView.command(session);
+                commands.extend(command);
+                return true;
+            }
             let egui::Event::Key { key, pressed: true, modifiers, .. } = *event else { return true };
             let arrow = matches!(key, Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown);
             if focused && arrow {

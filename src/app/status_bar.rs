@@ -4,11 +4,15 @@ use super::theme::palette;
 use super::widgets::{fixed_label_ui, progress_ui, quiet_icon_ui};
 use super::{icons, words};
 use crate::engine::MemoryUse;
+use crate::geom::Point;
 use crate::session::{Command, Job, OpenImage, Session};
 use egui::{Align, Label, Layout, RichText, Ui};
 
 /// Channels whose values are shown; the rest are in the text on hover.
 const MAX_VALUES: usize = 6;
+
+/// The name of a field, points.
+const FIELD_WIDTH: f32 = 120.0;
 
 /// What the program holds, the graphics memory included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +35,9 @@ pub fn status_bar_ui(ui: &mut Ui, session: &Session, memory: Memory, commands: &
                 zoom_ui(ui, image);
             }
             problems_ui(ui, session);
+            if let Some(notice) = session.notice() {
+                ui.add(Label::new(RichText::new(notice).color(palette(ui.visuals()).text)).extend());
+            }
             for job in session.jobs().iter().rev().take(2) {
                 job_ui(ui, job, session.now_secs(), commands);
             }
@@ -53,24 +60,49 @@ fn position_ui(ui: &mut Ui, session: &Session, image: &OpenImage) {
     let Some(at) = session.pointer().filter(|at| inside(at.x, size.width) && inside(at.y, size.height)) else {
         return;
     };
-    let (x, y) = (at.x.floor() as i128, at.y.floor() as i128);
+    // Places of a mosaic count from the corner of its fields, as those of its export do.
+    let whole = image.whole();
+    let from_corner = at - Point::new(f64::from(whole.x), f64::from(whole.y));
+    let (x, y) = (from_corner.x.floor() as i128, from_corner.y.floor() as i128);
     let px = format!("{}, {}{}px", words::grouped(x), words::grouped(y), words::THIN);
     fixed_label_ui(ui, 112.0, RichText::new(px).color(p.text));
     if let Some([ux, uy]) = image.um_per_px {
-        let um = words::place_um(at.x * ux, at.y * uy);
+        let um = words::place_um(from_corner.x * ux, from_corner.y * uy);
         fixed_label_ui(ui, 112.0, RichText::new(um).color(p.text));
+    }
+    if let Some(view) = &image.mosaic {
+        let source = image.read_out.as_ref().and_then(|r| r.source.as_ref());
+        let under = || view.field_at(at).and_then(|f| view.set.fields.fields.get(f as usize)).map(|f| f.name.as_str());
+        if let Some(name) = source.map(|s| s.name.as_str()).or_else(under) {
+            let text = RichText::new(name).color(p.text);
+            ui.add_sized([FIELD_WIDTH, 16.0], Label::new(text).truncate()).on_hover_text(format!("Field {name}"));
+        }
     }
     let Some(read_out) = &image.read_out else { return };
     for (channel, values) in read_out.values.iter().take(MAX_VALUES) {
         let Some(view) = image.channel(*channel) else { continue };
-        let text = values.iter().map(|v| value_words(*v)).collect::<Vec<_>>().join(", ");
+        let mut text = values_words(values);
+        let corrected = read_out.source.as_ref().map(|s| &s.corrected);
+        let corrected = corrected.and_then(|all| all.iter().find(|(c, _)| c == channel));
+        if let Some((_, values)) = corrected {
+            text.push_str(&format!(" → {}", values_words(values)));
+        }
         ui.spacing_mut().item_spacing.x = 4.0;
         let name = if image.is_rgb() { "RGB" } else { view.name.as_str() };
         ui.add(Label::new(RichText::new(name).color(p.secondary)).extend());
         let width = if values.len() > 1 { 80.0 } else { 40.0 };
-        fixed_label_ui(ui, width, RichText::new(text).color(p.text));
+        let (width, hint) = match corrected {
+            Some(_) => (2.0 * width + 8.0, "The stored value, and what it is with the illumination evened out"),
+            None => (width, "The stored value"),
+        };
+        fixed_label_ui(ui, width, RichText::new(text).color(p.text)).on_hover_text(hint);
         ui.add_space(4.0);
     }
+}
+
+/// One value, or three of a colour image.
+fn values_words(values: &[f64]) -> String {
+    values.iter().map(|v| value_words(*v)).collect::<Vec<_>>().join(", ")
 }
 
 /// A value of a file: whole numbers whole.
@@ -108,10 +140,7 @@ fn job_ui(ui: &mut Ui, job: &Job, now_secs: f64, commands: &mut Vec<Command>) {
     if quiet_icon_ui(ui, icons::CLOSE, &format!("Cancel {}", job.title.to_lowercase())).clicked() {
         commands.push(Command::CancelJob(job.id));
     }
-    let mut text = share.map_or_else(String::new, |s| format!("{:.0}{}%", s * 100.0, words::THIN));
-    if let Some(left) = job.secs_left(now_secs) {
-        text.push_str(&format!(", {}", words::time_left(left)));
-    }
+    let text = words::how_far(share, job.secs_left(now_secs));
     fixed_label_ui(ui, 88.0, text);
     progress_ui(ui, 96.0, share, job.title);
     ui.add(Label::new(RichText::new(job.title).color(p.text)).extend());

@@ -3,7 +3,8 @@
 use super::theme::{self, palette};
 use super::words;
 use egui::{
-    Align, Button, Color32, CornerRadius, Label, Layout, Response, RichText, Sense, Stroke, Ui, Vec2, WidgetText, vec2,
+    Align, Button, Color32, CornerRadius, Label, Layout, Rect, Response, RichText, Sense, Stroke, Ui, Vec2, WidgetText,
+    vec2,
 };
 
 /// The title of a section, with an optional note at the right.
@@ -51,6 +52,43 @@ pub fn check_ui(ui: &mut Ui, on: bool, name: &str, hint: &str) -> bool {
     }
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, on, name));
     response.on_hover_text(hint).clicked()
+}
+
+/// A choice of several: a ring, filled where it is chosen, its title, and what it is for in a smaller line below.
+pub fn choice_ui(ui: &mut Ui, on: bool, title: &str, purpose: &str) -> Response {
+    let p = palette(ui.visuals());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 36.0), Sense::click());
+    let strong = response.hovered() || response.has_focus();
+    let center = rect.min + vec2(8.0, 9.0);
+    let ring = if on || strong { p.accent } else { p.secondary };
+    ui.painter().circle(center, 7.0, if strong { p.hovered } else { p.raised }, Stroke::new(1.0, ring));
+    if on {
+        ui.painter().circle_filled(center, 4.0, p.accent);
+    }
+    let text = Rect::from_min_max(rect.min + vec2(24.0, 0.0), rect.max);
+    let mut words = ui.new_child(egui::UiBuilder::new().max_rect(text).layout(Layout::top_down(Align::Min)));
+    words.spacing_mut().item_spacing.y = 1.0;
+    words.style_mut().interaction.selectable_labels = false;
+    words.add(Label::new(title).truncate());
+    words.add(Label::new(RichText::new(purpose).small().color(p.secondary)).truncate());
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::RadioButton, true, on, title));
+    response
+}
+
+/// A box with a tick and its label; a click on either changes it.
+pub fn labelled_check_ui(ui: &mut Ui, on: bool, label: &str, name: &str) -> bool {
+    ui.horizontal(|ui| {
+        let ticked = check_ui(ui, on, name, name);
+        let label = Label::new(label).truncate().selectable(false).sense(Sense::click());
+        ui.add(label).clicked() | ticked
+    })
+    .inner
+}
+
+/// A smaller line of less weight, over as many lines as it needs.
+pub fn small_note_ui(ui: &mut Ui, text: &str) -> Response {
+    let secondary = palette(ui.visuals()).secondary;
+    ui.add(Label::new(RichText::new(text).small().color(secondary)).wrap())
 }
 
 /// A sentence in place of what is not there.

@@ -57,6 +57,21 @@ pub(super) fn send(engine: &Engine, request: Request) {
         Request::Thumbnails(paths) => engine.want_thumbnails(paths),
         Request::SaveText { name, text } => engine.save_text(name, text),
         Request::LoadText(name) => engine.load_text(name),
-        Request::AskForFiles | Request::AskForFolder | Request::ResizeWindow(_) | Request::Quit => {}
+        Request::EditMosaic { set, edits } => engine.edit_mosaic(set, edits),
+        Request::AlignAgain(set) => engine.align_again(set),
+        Request::LoadPositions { set, path } => engine.load_positions(set, path),
+        Request::SavePositions { set, path } => engine.save_positions(set, path),
+        Request::OpenAs(how) => engine.open_as(how),
+        Request::AskForFiles
+        | Request::AskForFolder
+        | Request::AskToLoadPositions
+        | Request::AskToSavePositions
+        | Request::AskForExportFile(_)
+        | Request::Export(_)
+        | Request::CopyView(_)
+        | Request::CopyText(_)
+        | Request::ShowInFolder(_)
+        | Request::ResizeWindow(_)
+        | Request::Quit => {}
     }
 }

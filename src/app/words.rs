@@ -112,6 +112,28 @@ pub fn time_left(secs: f64) -> String {
     }
 }
 
+/// How far something is, a share from 0 to 1, and how long it still takes: what of both is known.
+pub fn how_far(share: Option<f32>, secs_left: Option<f64>) -> String {
+    let share = share.map(|s| format!("{:.0}{THIN}%", s * 100.0));
+    let known: Vec<String> = share.into_iter().chain(secs_left.map(time_left)).collect();
+    known.join(", ")
+}
+
+/// How far fields are from where a seam wants them, pixels: what is smaller than anyone can see is not told.
+pub fn disagreement(px: f64) -> String {
+    if px < 0.01 { format!("under 0.01{THIN}px") } else { format!("{}{THIN}px", significant(px, 2)) }
+}
+
+/// How long something takes, roughly.
+pub fn duration(secs: f64) -> String {
+    match secs {
+        s if s < 1.0 => format!("under 1{THIN}s"),
+        s if s < 90.0 => format!("{s:.0}{THIN}s"),
+        s if s < 5400.0 => format!("{:.0}{THIN}min", s / 60.0),
+        s => format!("{:.0}{THIN}h", s / 3600.0),
+    }
+}
+
 /// A unit that was typed or written by a file in ASCII, as it should be.
 pub fn with_micro(text: &str) -> String {
     text.split_inclusive(|c: char| !c.is_alphabetic())
@@ -161,6 +183,13 @@ mod tests {
         assert_eq!(magnification(3.78), "3.8x");
         assert_eq!(with_micro("12 um per px, umbra um, um"), "12 µm per px, umbra µm, µm");
         assert_eq!(sentence("no such file"), "No such file");
+    }
+
+    #[test]
+    fn how_far_something_is_has_no_comma_where_one_part_is_not_known() {
+        assert_eq!(how_far(Some(0.5), Some(36.0)), "50\u{2009}%, 36\u{2009}s left");
+        assert_eq!(how_far(None, Some(36.0)), "36\u{2009}s left");
+        assert_eq!(how_far(Some(0.5), None), "50\u{2009}%");
     }
 
     #[test]

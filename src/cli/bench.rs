@@ -2,6 +2,7 @@
 
 mod fill;
 mod pan;
+mod stitch;
 
 use super::Context;
 use crate::error::Result;
@@ -26,6 +27,14 @@ pub enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Put a field set of known truth together, from nothing, and compare.
+    Stitch {
+        /// The folder of fields, with truth/positions.csv or secret/truth.csv in it; by default the demo's.
+        path: Option<PathBuf>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs a benchmark.
@@ -33,6 +42,7 @@ pub fn run(context: &Context, what: &What) -> Result<()> {
     let (figures, json) = match what {
         What::Fill { path, json } => (fill::run(context, path)?, *json),
         What::Pan { path, json } => (pan::run(context, path)?, *json),
+        What::Stitch { path, json } => (stitch::run(context, path.as_deref())?, *json),
     };
     if json {
         println!("{figures:#}");

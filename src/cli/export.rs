@@ -1,10 +1,18 @@
-//! `microtome export`: a region at a scale, as shown or as stored.
+//! `microtome export`: an image, or a region of it at a scale, as stored or as shown.
 
-use super::picture::{self, Picture};
+use super::interrupt::cancel_on_signal;
 use super::shown::{pixel_size, shown};
-use super::{CompressionArg, Context, check_output, open, parse_numbers, parse_pixels_per_point, progress::Progress};
+use super::{
+    CompressionArg, Context, check_not_source, check_output, image_number, mosaic, open, parse_numbers,
+    parse_pixels_per_point, progress::Progress,
+};
+use crate::app::{self, PaintedPicture};
+use crate::engine::{OpenSet, work_pool};
 use crate::error::{Error, Result};
-use crate::export::{RawExport, TileCompression, export_raw};
+use crate::export::{
+    BandSource, ImagePart, OmeTiffOptions, Original, RawExport, TileCompression, export_raw, write_ome_tiff,
+    write_raw_bands,
+};
 use crate::geom::{PixelRect, Point, Rect};
 use crate::pyramid::{Cancel, ChannelRole, ImageInfo};
 use clap::Args;
@@ -17,7 +25,8 @@ const SCALE_TOLERANCE: f64 = 0.01;
 pub struct ExportArgs {
     /// The image.
     path: PathBuf,
-    /// The file to write: .png, .tif or .tiff.
+    /// The file to write: .ome.tif for all samples with reduced levels, .tif for samples or a picture, .png or .jpg for a
+    /// picture.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Which image of the file, counted from 0.
@@ -29,116 +38,282 @@ pub struct ExportArgs {
     /// Output pixels a full-resolution pixel.
     #[arg(long, value_name = "F", default_value_t = 1.0)]
     scale: f64,
-    /// Only these channels, by number from 1 or by name.
+    /// Only these channels, by number from 1 or by name; of a mosaic of several rounds those of one.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     channels: Vec<String>,
-    /// As the window shows it: colours, contrast (the default for PNG).
+    /// Only this focus position, counted from 1 (OME-TIFF).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    z: Option<u16>,
+    /// Only this time point, counted from 1 (OME-TIFF).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    t: Option<u16>,
+    /// An OME-TIFF with reduced levels, whatever the name ends in.
+    #[arg(long, conflicts_with_all = ["raw", "rendered"])]
+    ome: bool,
+    /// As the window shows it: colours, contrast (the default for PNG and JPEG).
     #[arg(long, conflicts_with = "raw")]
     rendered: bool,
-    /// Paint a scale bar at the bottom left.
+    /// Paint a scale bar.
     #[arg(long, conflicts_with = "raw")]
     scale_bar: bool,
-    /// Paint it for a screen of so many pixels a point: 2 for one of 200 %.
-    #[arg(long, value_name = "F", default_value = "1", value_parser = parse_pixels_per_point, requires = "scale_bar")]
+    /// Paint the outlines of the fields of a mosaic.
+    #[arg(long, conflicts_with = "raw")]
+    outlines: bool,
+    /// Paint them for a screen of so many pixels a point: 2 for one of 200 %.
+    #[arg(long, value_name = "F", default_value = "1", value_parser = parse_pixels_per_point)]
     pixels_per_point: f32,
+    /// Note so many dots an inch in a picture.
+    #[arg(long, value_name = "N", value_parser = parse_dpi)]
+    dpi: Option<f64>,
     /// The stored samples, unchanged (the default for TIFF).
     #[arg(long)]
     raw: bool,
     /// How a TIFF is packed.
     #[arg(long, value_enum, default_value_t = CompressionArg::Deflate)]
     compression: CompressionArg,
+    /// The quality of JPEG, from 1 to 100.
+    #[arg(long, value_name = "N", default_value_t = super::DEFAULT_QUALITY, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+    /// Read nothing back of a written OME-TIFF.
+    #[arg(long)]
+    no_verify: bool,
+    /// Let the original's names, identifiers, dates, comments, label and macro go along in an OME-TIFF; they are listed.
+    #[arg(long)]
+    include_metadata: bool,
+    /// Write the values of a mosaic with its illumination evened out.
+    #[arg(long)]
+    even_illumination: bool,
     /// Replace a file that is already there.
     #[arg(long)]
     force: bool,
 }
 
-/// What kind of file the name asks for.
+/// What kind of file is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    OmeTiff,
+    Raw,
     Png,
+    Jpeg,
     Tiff,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: &ExportArgs) -> Result<()> {
-    let kind = kind(&args.output)?;
-    if args.raw && kind == Kind::Png {
-        return Err(Error::unsupported("stored samples are written as TIFF, name the file .tif", &args.output));
-    }
+    let kind = kind(args)?;
     check_output(&args.path, &args.output, args.force)?;
     if !(args.scale.is_finite() && args.scale > 0.0) {
         return Err(Error::unsupported("the scale must be more than 0", &args.output));
     }
+    let cancel = cancel_on_signal()?;
     let set = open(context, &args.path)?;
-    let image = set
-        .pyramid
-        .image(args.image)
-        .ok_or_else(|| Error::unsupported(format!("there is no image {} in this file", args.image), &args.path))?
-        .clone();
-    let raw = args.raw || (kind == Kind::Tiff && !args.rendered);
-    if raw && args.scale_bar {
-        return Err(Error::unsupported("stored samples have no scale bar, add --rendered", &args.output));
+    check_not_source(&args.output, set.files())?;
+    let number = image_number(&set, args.image, &args.path)?;
+    let no_image = || Error::unsupported("there is no such image", &args.path);
+    if !args.channels.is_empty() {
+        let image = set.image(number).ok_or_else(no_image)?;
+        mosaic::choose_round(&set, &channels(&image, &args.channels, &args.path)?)?;
     }
-    let region = region(&image, args.region, &args.path)?;
-    let channels = channels(&image, &args.channels, &args.path)?;
+    mosaic::align(context, &set, args.even_illumination, &cancel)?;
+    let image = set.image(number).ok_or_else(no_image)?;
+    let export = Export { context, args, set: &set, number, image: &image, cancel };
     let progress = Progress::new(context.progress, "Exporting");
-    let done = if raw {
-        let (level, region) = level_region(&image, region, args.scale, &args.path)?;
-        let what = RawExport {
-            field: args.image,
-            level,
-            region,
-            channels,
-            compression: compression(args.compression),
-            um_per_px: pixel_size(context, &set, args.image)?,
-        };
-        export_raw(&set.pyramid, &what, &args.output, &mut |done, total| progress.set(done, total), &Cancel::default())
-    } else {
-        let full = Rect::new(
-            Point::new(f64::from(region.x), f64::from(region.y)),
-            Point::new(f64::from(region.right()), f64::from(region.bottom())),
-        );
-        let only = (!args.channels.is_empty()).then_some(&channels[..]);
-        let shown = shown(context, &set, args.image, only)?;
-        let mut picture = Picture::of_region(&set, &shown, full, args.scale)?;
-        if args.scale_bar {
-            picture.add_scale_bar(args.pixels_per_point)?;
-        }
-        match kind {
-            Kind::Png => picture::write_png(&picture, &args.output, &progress),
-            Kind::Tiff => picture::write_tiff(&picture, &args.output, compression(args.compression), &progress),
-        }
+    let done = match kind {
+        Kind::OmeTiff => export.ome_tiff(&progress),
+        Kind::Raw => export.raw(&progress),
+        Kind::Png | Kind::Jpeg | Kind::Tiff => export.picture(kind, &progress),
     };
     progress.finish();
     done
 }
 
-fn kind(output: &Path) -> Result<Kind> {
-    match output.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).as_deref() {
-        Some("png") => Ok(Kind::Png),
-        Some("tif" | "tiff") => Ok(Kind::Tiff),
-        _ => Err(Error::unsupported("the file to write must end in .png, .tif or .tiff", output)),
+/// The kind of file that the name and the options ask for.
+fn kind(args: &ExportArgs) -> Result<Kind> {
+    let name = args.output.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    let kind = if ends(&[".ome.tif", ".ome.tiff"]) && !args.rendered && !args.raw {
+        Kind::OmeTiff
+    } else if ends(&[".tif", ".tiff"]) {
+        match () {
+            () if args.ome => Kind::OmeTiff,
+            () if args.rendered => Kind::Tiff,
+            () => Kind::Raw,
+        }
+    } else if ends(&[".png"]) {
+        Kind::Png
+    } else if ends(&[".jpg", ".jpeg"]) {
+        Kind::Jpeg
+    } else {
+        let what = "the file to write must end in .ome.tif, .tif, .png or .jpg";
+        return Err(Error::unsupported(what, &args.output));
+    };
+    let refuse = |what: &str| Err(Error::unsupported(what, &args.output));
+    let is_picture = matches!(kind, Kind::Png | Kind::Jpeg | Kind::Tiff);
+    let is_jpeg_tiff = matches!(args.compression, CompressionArg::Jpeg);
+    match kind {
+        Kind::Png | Kind::Jpeg if args.raw || args.ome => refuse("samples are written as TIFF, name the file .tif"),
+        Kind::OmeTiff if args.scale != 1.0 => {
+            refuse("an OME-TIFF holds the full resolution and levels of it, leave --scale out")
+        }
+        Kind::Raw if is_jpeg_tiff => {
+            refuse("JPEG changes samples, choose another compression or name the file .ome.tif")
+        }
+        Kind::OmeTiff | Kind::Raw if args.scale_bar => refuse("samples have no scale bar, add --rendered"),
+        Kind::OmeTiff | Kind::Raw if args.dpi.is_some() => refuse("only a picture has dots an inch, add --rendered"),
+        kind if kind != Kind::OmeTiff && args.include_metadata => {
+            refuse("only an OME-TIFF takes the original metadata, name the file .ome.tif")
+        }
+        kind if is_picture && (args.z.is_some() || args.t.is_some()) => {
+            debug_assert!(kind != Kind::OmeTiff);
+            refuse("a picture shows the focus position and time point of the window, leave --z and --t out")
+        }
+        kind => Ok(kind),
     }
 }
 
-fn compression(arg: CompressionArg) -> TileCompression {
-    match arg {
-        CompressionArg::None => TileCompression::None,
-        CompressionArg::Lzw => TileCompression::Lzw,
-        CompressionArg::Deflate => TileCompression::Deflate,
-        CompressionArg::Zstd => TileCompression::Zstd,
+/// An export that is about to begin.
+struct Export<'a> {
+    context: &'a Context,
+    args: &'a ExportArgs,
+    set: &'a OpenSet,
+    /// The image's number in its set.
+    number: u32,
+    image: &'a ImageInfo,
+    cancel: Cancel,
+}
+
+impl Export<'_> {
+    fn ome_tiff(&self, progress: &Progress) -> Result<()> {
+        let Self { context, args, set, cancel, .. } = self;
+        let mut original = if args.include_metadata { self.original()? } else { Original::default() };
+        let frozen = set.frozen();
+        original.notes.extend(frozen.iter().flat_map(|mosaic| mosaic.notes(args.even_illumination)));
+        let options = OmeTiffOptions { compression: self.compression(), verify: !args.no_verify, original };
+        let pool = work_pool(context.config.threads)?;
+        let mut watch = |done, total| progress.set(done, total);
+        let written = write_ome_tiff(&*self.bands()?, &options, &args.output, &pool, &mut watch, cancel)?;
+        say_unreadable(written.unreadable_parts);
+        Ok(())
+    }
+
+    /// What is read: all of the image, or the part of it that is asked for.
+    fn bands(&self) -> Result<Box<dyn BandSource + '_>> {
+        let Self { context, args, set, number, image, .. } = self;
+        let one = |asked: Option<u16>, count: u16| asked.map_or(0..count, |n| n - 1..n);
+        let whole = ImagePart::whole(*number, image);
+        let part = ImagePart {
+            region: self.region()?,
+            channels: if args.channels.is_empty() {
+                whole.channels.iter().copied().filter(|&channel| mosaic::is_of_round(set, channel)).collect()
+            } else {
+                channels(image, &args.channels, &args.path)?
+            },
+            z: one(args.z, image.z_count),
+            t: one(args.t, image.t_count),
+            ..whole
+        };
+        let um_per_px = pixel_size(context, set, *number)?;
+        set.bands(set.frozen().as_ref(), part, um_per_px, args.even_illumination, &args.output)
+    }
+
+    /// What goes along of the original, which is listed on standard error.
+    fn original(&self) -> Result<Original> {
+        let (opened, source) = (&self.set.opened, &**self.set.pyramid.source());
+        eprintln!("These go along from the original:");
+        for field in Original::listed(&self.image.name, &opened.metadata, source) {
+            eprintln!("  {field}");
+        }
+        Original::of(&self.image.name, &opened.metadata, source, &self.args.path)
+    }
+
+    fn raw(&self, progress: &Progress) -> Result<()> {
+        let Self { context, args, set, number, image, cancel } = self;
+        if set.mosaic.is_some() {
+            if args.scale != 1.0 {
+                let what = "samples of a mosaic are written at full resolution, leave --scale out";
+                return Err(Error::unsupported(what, &args.output));
+            }
+            let mut watch = |done, total| progress.set(done, total);
+            let bands = self.bands()?;
+            write_raw_bands(&*bands, self.compression(), &args.output, &mut watch, cancel)?;
+            say_unreadable(bands.unreadable_parts());
+            return Ok(());
+        }
+        let region = self.region()?;
+        let (level, region) = level_region(image, region, args.scale, &args.path)?;
+        let what = RawExport {
+            field: *number,
+            level,
+            region,
+            channels: channels(image, &args.channels, &args.path)?,
+            compression: self.compression(),
+            um_per_px: pixel_size(context, set, *number)?,
+        };
+        export_raw(&set.pyramid, &what, &args.output, &mut |done, total| progress.set(done, total), cancel)
+    }
+
+    fn picture(&self, kind: Kind, progress: &Progress) -> Result<()> {
+        let Self { context, args, set, number, image, cancel } = self;
+        let region = self.region()?;
+        let channels = channels(image, &args.channels, &args.path)?;
+        let full = Rect::new(
+            Point::new(f64::from(region.x), f64::from(region.y)),
+            Point::new(f64::from(region.right()), f64::from(region.bottom())),
+        );
+        let only = (!args.channels.is_empty()).then_some(&channels[..]);
+        let shown = shown(context, set, *number, only)?;
+        let mut picture =
+            PaintedPicture::of_region(set, &shown.painted, shown.image.camera.pixel_aspect, full, args.scale)?
+                .cancelled_by(cancel);
+        if args.scale_bar {
+            picture.add_scale_bar(args.pixels_per_point)?;
+        }
+        if args.outlines {
+            picture.add_outlines(&shown.image.field_outlines(), args.pixels_per_point);
+        }
+        if let Some(dpi) = args.dpi {
+            picture.set_dpi(dpi);
+        }
+        let watch = |done, total| progress.set(done, total);
+        match kind {
+            Kind::Png => app::write_png(&picture, &args.output, &watch),
+            Kind::Jpeg => app::write_jpeg(&picture, &args.output, args.quality, &watch),
+            Kind::Tiff | Kind::OmeTiff | Kind::Raw => {
+                app::write_tiff(&picture, &args.output, self.compression(), &watch)
+            }
+        }
+    }
+
+    /// The asked region in whole pixels, cut at the image's edge; all of it by default.
+    fn region(&self) -> Result<PixelRect> {
+        let Some(asked) = self.args.region else {
+            let mosaic = self.set.mosaic.as_ref();
+            return Ok(mosaic.map_or(self.image.size.rect(), |mosaic| mosaic.geometry().extent));
+        };
+        let [x, y, w, h] = asked.map(|v| v.round().clamp(0.0, f64::from(u32::MAX)) as u32);
+        let region = PixelRect::new(x, y, w, h).intersect(self.image.size.rect());
+        if region.is_empty() {
+            return Err(Error::unsupported("the region lies outside the image", &self.args.path));
+        }
+        Ok(region)
+    }
+
+    fn compression(&self) -> TileCompression {
+        self.args.compression.with_quality(self.args.quality)
     }
 }
 
-/// The asked region in whole pixels, cut at the image's edge.
-fn region(image: &ImageInfo, asked: Option<[f64; 4]>, path: &Path) -> Result<PixelRect> {
-    let Some(asked) = asked else { return Ok(image.size.rect()) };
-    let [x, y, w, h] = asked.map(|v| v.round().clamp(0.0, f64::from(u32::MAX)) as u32);
-    let region = PixelRect::new(x, y, w, h).intersect(image.size.rect());
-    if region.is_empty() {
-        return Err(Error::unsupported("the region lies outside the image", path));
+/// Tells of holes that would look like data.
+fn say_unreadable(parts: u64) {
+    if parts > 0 {
+        eprintln!("microtome: some fields cannot be read in part; those parts are left empty");
     }
-    Ok(region)
+}
+
+/// Reads dots an inch, within what printers and screens have.
+pub(super) fn parse_dpi(text: &str) -> std::result::Result<f64, String> {
+    let inside = |f: &f64| (1.0..=10_000.0).contains(f);
+    text.parse().ok().filter(inside).ok_or_else(|| format!("{text} is not a number from 1 to 10000"))
 }
 
 /// The channels that are asked for by number or name; all of them, opacity too, when none is named.

@@ -1,23 +1,44 @@
 //! `microtome info`: what is in a file, from its headers.
 
+use crate::engine::{MosaicEdits, OpenMosaic, format_of, metadata_of};
 use crate::error::{Error, Result};
 use crate::formats;
+use crate::image_set::{Entry, FieldSet};
+use crate::mosaic::FieldsSource;
 use crate::pyramid::{ChannelRole, ImageInfo, LevelOrigin, Source};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Prints what is in `path`, for people or as one JSON object.
 pub fn run(path: &Path, as_json: bool) -> Result<()> {
-    let paths = crate::image_set::resolve(path)?;
-    let first = paths.paths().first().ok_or_else(|| Error::unsupported("there is no image in this folder", path))?;
-    let opened = formats::open(first)?;
-    let object = describe(&opened);
+    let resolved = crate::image_set::resolve(path)?;
+    let entry = resolved.entries.first();
+    let entry = entry.ok_or_else(|| Error::unsupported("there is no image in this folder", path))?;
+    let (name, object) = match entry {
+        Entry::File(file) => (file.as_path(), describe(&formats::open(file)?)),
+        Entry::Fields(fields) => (fields.path.as_path(), describe_fields(fields)?),
+    };
     if as_json {
         println!("{object:#}");
     } else {
-        print!("{}", in_words(first, &object));
+        print!("{}", in_words(name, &object));
     }
     Ok(())
+}
+
+/// The JSON object of a mosaic at its nominal layout, from headers alone.
+fn describe_fields(fields: &Arc<FieldSet>) -> Result<Value> {
+    let source = FieldsSource::open(fields.clone())?;
+    let mosaic = OpenMosaic::new(fields, source.images().into(), String::new(), MosaicEdits::default(), false)?;
+    Ok(json!({
+        "format": format_of(fields),
+        "warnings": fields.warnings,
+        "images": [image(&mosaic.state().info)],
+        "associated": [],
+        "fields": fields.fields.len(),
+        "metadata": metadata_of(fields),
+    }))
 }
 
 /// The JSON object of an opened file.

@@ -8,16 +8,21 @@ mod cache;
 mod export;
 mod faults;
 mod info;
-mod picture;
+mod interrupt;
+mod layout_arg;
+mod mosaic;
 mod progress;
 mod shown;
 mod snapshot;
+mod stitch;
 mod window_picture;
 
 pub use faults::contain;
 
-use crate::engine::{EngineConfig, HEAP, OpenSet, paths_of};
+use crate::engine::{Decided, EngineConfig, HEAP, OpenSet, Opening, is_one_of};
 use crate::error::{Error, Result};
+use crate::export::TileCompression;
+use crate::image_set::{self, Entry};
 use crate::pyramid::SetId;
 use crate::store::{self, system, system::MemoryWatch};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +32,12 @@ use std::time::Instant;
 
 /// Disk that all caches together may take unless the user says otherwise: 64 GiB holds a dozen large slides.
 const DEFAULT_CACHE_LIMIT_BYTES: u64 = 64 << 30;
+
+/// The exit code of work that was cancelled.
+const CANCELLED: u8 = 130;
+
+/// The quality of JPEG where none is asked for: no eye sees what it leaves out.
+const DEFAULT_QUALITY: u8 = 85;
 
 /// A viewer for tissue images that are larger than memory.
 #[derive(Debug, Parser)]
@@ -86,6 +97,9 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Write a region at a scale to PNG or TIFF, as shown or as stored.
     Export(export::ExportArgs),
+    /// Find where overlapping fields stand, and put them together.
+    #[command(verbatim_doc_comment)]
+    Stitch(Box<stitch::StitchArgs>),
     /// List, clear or verify the decoded images kept on disk.
     Cache {
         #[command(subcommand)]
@@ -104,6 +118,8 @@ pub enum Outcome {
     Exit(ExitCode),
     /// Open the window on these paths.
     Window(EngineConfig, Vec<PathBuf>),
+    /// Open the window on the demo.
+    Demo(EngineConfig),
 }
 
 /// What a command needs to know of the run.
@@ -128,6 +144,8 @@ pub fn run() -> Outcome {
     let context = Context { config, progress: cli.global.progress };
     let result = match cli.command {
         None => return Outcome::Window(context.config, cli.paths),
+        // Painted in the window, where each part shows as soon as it is there.
+        Some(Command::Demo { dir: None, no_window: false }) => return Outcome::Demo(context.config),
         Some(Command::Demo { dir, no_window }) => match demo(&context, dir) {
             Ok(paths) if no_window => {
                 paths.iter().for_each(|path| println!("{}", path.display()));
@@ -139,6 +157,7 @@ pub fn run() -> Outcome {
         Some(Command::Info { path, json }) => info::run(&path, json),
         Some(Command::Snapshot(args)) => snapshot::run(&context, &args),
         Some(Command::Export(args)) => export::run(&context, &args),
+        Some(Command::Stitch(args)) => stitch::run(&context, &args),
         Some(Command::Cache { action }) => cache::run(&context, &action),
         Some(Command::Bench { what }) => bench::run(&context, &what),
     };
@@ -179,25 +198,53 @@ fn check_output(input: &Path, output: &Path, force: bool) -> Result<()> {
     Ok(())
 }
 
-/// Opens one path for a headless command: the first image set in it.
+/// Refuses to write over one of the files that are read, whatever `force` says.
+fn check_not_source<'a>(output: &Path, files: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    if is_one_of(output, files) {
+        return Err(Error::unsupported("this is one of the images themselves, choose another name", output));
+    }
+    Ok(())
+}
+
+/// Opens one path for a headless command: the first image set in it. A mosaic is as its user left it in the window, but
+/// not aligned yet: see [`mosaic::align`].
 fn open(context: &Context, path: &Path) -> Result<OpenSet> {
-    let paths = paths_of(path)?;
-    let first = paths.first().ok_or_else(|| Error::unsupported("there is no image in this folder", path))?;
-    OpenSet::open(SetId(1), first, &context.config.quota()?, context.config.persist())
+    let (quota, persist) = (context.config.quota()?, context.config.persist());
+    let entry = match image_set::resolve(path) {
+        // A path where nothing is stands for itself: its store may be there.
+        Err(error) if error.is_not_found() => Some(Entry::File(path.to_owned())),
+        resolved => resolved?.entries.into_iter().next(),
+    };
+    match entry.ok_or_else(|| Error::unsupported("there is no image in this folder", path))? {
+        Entry::File(path) => OpenSet::open(SetId(1), &path, &quota, persist),
+        Entry::Fields(fields) => {
+            let warn = |message: String| eprintln!("{message}");
+            let Decided { fields, fingerprint, edits } =
+                Decided::of(&fields, &|name| context.config.saved_text(name), &warn);
+            let how = Opening { id: SetId(1), quota: &quota, persist };
+            OpenSet::open_fields(&how, &fields, fingerprint, edits, false)
+        }
+    }
+}
+
+/// The number in its set of the image that is asked for, counted from 0: a mosaic is one image.
+fn image_number(set: &OpenSet, asked: u32, path: &Path) -> Result<u32> {
+    let number = set.opened.listed().get(asked as usize).copied();
+    number.ok_or_else(|| Error::unsupported(format!("there is no image {asked} in this file"), path))
 }
 
 fn demo(context: &Context, dir: Option<PathBuf>) -> Result<Vec<PathBuf>> {
     let dir = dir.unwrap_or_else(|| context.config.data_dir.join("demo"));
     let bar = progress::Progress::new(context.progress, "Painting the demo image");
-    let paths =
-        crate::demo::write_demo(&dir, &mut |done, total| bar.set(done, total), &crate::pyramid::Cancel::default());
+    let mut progress = |done, total| bar.set(done, total);
+    let paths = crate::demo::write_demo(&dir, &mut progress, &mut |_| {}, &crate::pyramid::Cancel::default());
     bar.finish();
     paths
 }
 
 fn report(error: &Error) -> ExitCode {
     if error.is_cancelled() {
-        return ExitCode::from(130);
+        return ExitCode::from(CANCELLED);
     }
     // One line, whatever a file's own texts brought into it.
     let line: String = error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -291,6 +338,21 @@ enum CompressionArg {
     Deflate,
     /// Small and fast, read by recent programs.
     Zstd,
+    /// Smallest, not exact; for 8-bit and colour images.
+    Jpeg,
+}
+
+impl CompressionArg {
+    /// What the writer is told; the quality counts for JPEG alone.
+    fn with_quality(self, quality: u8) -> TileCompression {
+        match self {
+            Self::None => TileCompression::None,
+            Self::Lzw => TileCompression::Lzw,
+            Self::Deflate => TileCompression::Deflate,
+            Self::Zstd => TileCompression::Zstd,
+            Self::Jpeg => TileCompression::Jpeg { quality },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! How the window would show an image: the same session, fed with what the user saved and what the channels hold.
 
 use super::Context;
-use crate::engine::{Event, OpenSet, of_channel};
+use crate::app::ShownImage;
+use crate::engine::{Event, OpenSet, SampledFields, of_channel, of_fields};
 use crate::error::{Error, Result};
 use crate::pixels::TileFormat;
 use crate::pyramid::{ChannelRole, Made, TileKey};
 use crate::session::{Command, ImageId, OpenImage, Request, Session, WINDOW_PATIENCE_SECS};
-use crate::view::DisplaySettings;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ const BUSY_WAIT: Duration = Duration::from_millis(20);
 
 /// An image as the window would show it.
 pub struct Shown {
-    /// Its pixel size, the way it lies, its focus position.
+    /// The way it lies.
     pub image: OpenImage,
-    /// Its colours and ranges, what is around it, how it is magnified.
-    pub display: DisplaySettings,
+    /// What is painted of it, and how.
+    pub painted: ShownImage,
 }
 
 /// Micrometres a pixel of an image, x and y: what the user set, else what the file says.
@@ -37,6 +37,10 @@ fn session_of(context: &Context, set: &OpenSet) -> Result<Session> {
         }
     }
     session.pump(Event::Opened(set.opened.clone()));
+    if let Some(mosaic) = &set.mosaic {
+        session.apply(Command::SetMotion(false));
+        session.pump(Event::Mosaic { set: set.opened.id, state: mosaic.state() });
+    }
     Ok(session)
 }
 
@@ -70,7 +74,7 @@ pub fn shown(context: &Context, set: &OpenSet, field: u32, only: Option<&[u16]>)
     for (index, (channel, shown)) in image.info().channels.iter().zip(&mut display.channels).enumerate() {
         shown.visible = channel.role == ChannelRole::Coverage || is_asked_for(index as u16, shown.visible);
     }
-    Ok(Shown { image: image.clone(), display })
+    Ok(Shown { painted: ShownImage::new(image, display), image: image.clone() })
 }
 
 /// Statistics of a channel from the whole of its coarsest level, so that the same file gives the same picture whatever was
@@ -78,15 +82,19 @@ pub fn shown(context: &Context, set: &OpenSet, field: u32, only: Option<&[u16]>)
 fn statistics(session: &Session, set: &OpenSet, id: ImageId, channel: u16) -> Result<Option<Event>> {
     let Some(image) = session.image(id) else { return Ok(None) };
     let (plane, info) = (image.plane(channel), image.info());
-    let level = info.levels.len() as u8 - 1;
-    let tiles = info.tiles(level);
-    for (x, y) in (0..tiles.height).flat_map(|y| (0..tiles.width).map(move |x| (x, y))) {
-        let key = TileKey { plane, level, x, y };
-        while set.pyramid.fill(key, &|_| Ok(()), &set.cancel)? == Made::Busy {
-            set.pyramid.wait_for_release(BUSY_WAIT);
+    let found = if set.mosaic.is_some() {
+        of_fields(&set.pyramid, plane, SampledFields::Many, &set.cancel)?
+    } else {
+        let level = info.levels.len() as u8 - 1;
+        let tiles = info.tiles(level);
+        for (x, y) in (0..tiles.height).flat_map(|y| (0..tiles.width).map(move |x| (x, y))) {
+            let key = TileKey { plane, level, x, y };
+            while set.pyramid.fill(key, &|_| Ok(()), &set.cancel)? == Made::Busy {
+                set.pyramid.wait_for_release(BUSY_WAIT);
+            }
         }
-    }
-    let found = of_channel(&set.pyramid, plane, &set.cancel)?;
+        of_channel(&set.pyramid, plane, &set.cancel)?
+    };
     Ok(found.map(|statistics| Event::Statistics {
         set: id.set,
         field: id.field,

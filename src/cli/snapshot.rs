@@ -1,24 +1,29 @@
 //! `microtome snapshot`: the canvas as the window would show it, or the window itself.
 
-use super::picture::{self, Picture};
 use super::shown::shown;
 use super::window_picture::{self, WindowPicture};
-use super::{Context, check_output, export::channels, open, parse_numbers, parse_pixels_per_point, progress::Progress};
+use super::{
+    Context, check_not_source, check_output, export::channels, image_number, mosaic, open, parse_numbers,
+    parse_pixels_per_point, progress::Progress,
+};
+use crate::app::{self, PaintedPicture};
 use crate::error::{Error, Result};
+use crate::export::TileCompression;
 use crate::geom::{Point, Size};
+use crate::pyramid::Cancel;
 use crate::session::OpenImage;
 use crate::view::Camera;
 use clap::Args;
 use std::path::PathBuf;
 
 /// Snapshots are at most this many pixels a side; larger pictures are exports.
-const MAX_SIDE: f64 = 16_384.0;
+const MAX_SIDE: f64 = 65_536.0;
 
 #[derive(Debug, Args)]
 pub struct SnapshotArgs {
-    /// The image.
+    /// The image, or a folder of fields.
     path: PathBuf,
-    /// The PNG to write.
+    /// The PNG, JPEG or TIFF to write.
     #[arg(short, long, value_name = "view.png")]
     output: PathBuf,
     /// Which image of the file, counted from 0.
@@ -42,26 +47,51 @@ pub struct SnapshotArgs {
     /// Paint a scale bar at the bottom left.
     #[arg(long, conflicts_with = "window")]
     scale_bar: bool,
+    /// Paint the outlines of the fields of a mosaic.
+    #[arg(long, conflicts_with = "window")]
+    outlines: bool,
+    /// Note so many dots an inch in the picture.
+    #[arg(long, value_name = "N", value_parser = super::export::parse_dpi)]
+    dpi: Option<f64>,
+    /// The quality of JPEG, from 1 to 100.
+    #[arg(long, value_name = "N", default_value_t = super::DEFAULT_QUALITY, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
     /// Paint the whole window, with its panels.
     #[arg(long)]
     window: bool,
     /// Paint for a screen of so many pixels a point: 2 for one of 200 %.
     #[arg(long, value_name = "F", default_value = "1", value_parser = parse_pixels_per_point)]
     pixels_per_point: f32,
+    /// Of a folder of fields: leave them where the layout says.
+    #[arg(long)]
+    unaligned: bool,
     /// Replace a file that is already there.
     #[arg(long)]
     force: bool,
+}
+
+/// What kind of file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Png,
+    Jpeg,
+    Tiff,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: &SnapshotArgs) -> Result<()> {
     let bad = |what: &str| Error::unsupported(what, &args.output);
     if !args.size.iter().all(|side| (1.0..=MAX_SIDE).contains(side)) {
-        return Err(bad("a snapshot is 1 to 16384 pixels a side, use export for larger pictures"));
+        return Err(bad("a snapshot is 1 to 65536 pixels a side, use export for larger pictures"));
     }
-    if args.output.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-        return Err(bad("a snapshot is a PNG, let the name end in .png"));
-    }
+    let kind = args.output.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    let kind = match kind.as_deref() {
+        Some("png") => Kind::Png,
+        Some("jpg" | "jpeg") if !args.window => Kind::Jpeg,
+        Some("tif" | "tiff") if !args.window => Kind::Tiff,
+        _ if args.window => return Err(bad("a snapshot of the window is a PNG, let the name end in .png")),
+        _ => return Err(bad("a snapshot is a PNG, JPEG or TIFF, let the name end in .png, .jpg or .tif")),
+    };
     check_output(&args.path, &args.output, args.force)?;
     let rotation_rad = args.rotate.map(f64::to_radians);
     if args.zoom.is_some_and(|zoom| !(zoom.is_finite() && zoom > 0.0)) {
@@ -73,27 +103,45 @@ pub fn run(context: &Context, args: &SnapshotArgs) -> Result<()> {
     let size = Size::new(args.size[0] as u32, args.size[1] as u32);
     let view = View { center: args.center.map(|[x, y]| Point::new(x, y)), zoom: args.zoom, rotation_rad };
     let set = open(context, &args.path)?;
-    let image = set
-        .pyramid
-        .image(args.image)
-        .ok_or_else(|| Error::unsupported(format!("there is no image {} in this file", args.image), &args.path))?;
-    let channels = channels(image, &args.channels, &args.path)?;
+    check_not_source(&args.output, set.files())?;
+    let number = image_number(&set, args.image, &args.path)?;
+    let image = set.image(number).ok_or_else(|| Error::unsupported("there is no such image", &args.path))?;
+    let channels = channels(&image, &args.channels, &args.path)?;
     let only = (!args.channels.is_empty()).then_some(&channels[..]);
     if args.window {
         let path = set.opened.path.clone();
         // The window's engine opens the image itself: its store has one owner.
         drop(set);
         let what =
-            WindowPicture { path: &path, image: args.image, size, pixels_per_point: args.pixels_per_point, view, only };
+            WindowPicture { path: &path, image: number, size, pixels_per_point: args.pixels_per_point, view, only };
         return window_picture::write_png(context, &what, &args.output);
     }
-    let shown = shown(context, &set, args.image, only)?;
-    let mut picture = Picture::new(&set, &shown, view.camera(&shown.image, size), size);
+    if only.is_some() {
+        mosaic::choose_round(&set, &channels)?;
+    }
+    if args.unaligned {
+        mosaic::show_unaligned(&set);
+    } else {
+        mosaic::align(context, &set, false, &Cancel::default())?;
+    }
+    let shown = shown(context, &set, number, only)?;
+    let mut picture = PaintedPicture::new(&set, &shown.painted, view.camera(&shown.image, size), size)?;
     if args.scale_bar {
         picture.add_scale_bar(args.pixels_per_point)?;
     }
+    if args.outlines {
+        picture.add_outlines(&shown.image.field_outlines(), args.pixels_per_point);
+    }
+    if let Some(dpi) = args.dpi {
+        picture.set_dpi(dpi);
+    }
     let progress = Progress::new(context.progress, "Painting");
-    let done = picture::write_png(&picture, &args.output, &progress);
+    let watch = |done, total| progress.set(done, total);
+    let done = match kind {
+        Kind::Png => app::write_png(&picture, &args.output, &watch),
+        Kind::Jpeg => app::write_jpeg(&picture, &args.output, args.quality, &watch),
+        Kind::Tiff => app::write_tiff(&picture, &args.output, TileCompression::Deflate, &watch),
+    };
     progress.finish();
     done
 }

@@ -45,7 +45,7 @@ pub struct WindowPicture<'a> {
 /// Paints it and writes it as PNG.
 pub fn write_png(context: &Context, what: &WindowPicture<'_>, output: &Path) -> Result<()> {
     let rgba = paint(context, what)?;
-    let mut writer = PngWriter::create(output, what.size)?;
+    let mut writer = PngWriter::create(output, what.size, None)?;
     let mut rgb = vec![0; what.size.width as usize * 3];
     for row in rgba.chunks_exact(what.size.width as usize * 4) {
         rgb.chunks_exact_mut(3).zip(row.chunks_exact(4)).for_each(|(to, from)| to.copy_from_slice(&from[..3]));

@@ -1,14 +1,21 @@
 //! The demo: imagined tissue, drawn by rule, so that there is something to look at before the first slide is at hand.
 //!
-//! Two pictures of the same section: stained with haematoxylin and eosin, and with four fluorescent markers.
+//! A set of overlapping fields, to be put together, and two pictures of the same section: with four fluorescent markers,
+//! and stained with haematoxylin and eosin.
 //! Nothing in them comes from a patient, and every run writes the same bytes.
 
 mod anatomy;
+mod fields;
 mod noise;
 mod stain;
 
+pub use fields::{DemoField, FIELD_COLUMNS, FIELD_DARK, FIELD_ROWS, FIELD_SIDE, TRUTH_FILE, demo_fields, demo_light};
+
 use crate::error::{Error, Result};
-use crate::export::{OmeImage, PageId, PixelLayout, TiffPage, TileCompression, TileEncoder, TiledTiffWriter, ome_xml};
+use crate::export::{
+    OmeImage, PageId, PixelLayout, TiffPage, TiffPlan, TileCompression, TileEncoder, TiledTiffWriter, ome_xml,
+    repeat_edges,
+};
 use crate::geom::Size;
 use crate::pixels::{TileFormat, halve_into};
 use crate::pyramid::Cancel;
@@ -107,29 +114,65 @@ impl DemoKind {
     }
 }
 
-/// Where the pictures of a demo in `dir` lie, in the order of [`DemoKind::ALL`].
+/// The folder of the field set.
+const FIELDS_NAME: &str = "demo-fields";
+
+/// Where the parts of a demo in `dir` lie: the field set, then the pictures in the order of [`DemoKind::ALL`].
 pub fn demo_paths(dir: &Path) -> Vec<PathBuf> {
-    DemoKind::ALL.iter().map(|kind| dir.join(kind.file_name())).collect()
+    let names = DemoKind::ALL.iter().map(|kind| kind.file_name());
+    std::iter::once(FIELDS_NAME).chain(names).map(|name| dir.join(name)).collect()
 }
 
-/// Writes those pictures of the demo that `dir` does not hold yet, and makes the folder where there is none.
+/// Writes those parts of the demo that `dir` does not hold yet, and makes the folder where there is none.
 ///
 /// Runs on the current rayon pool.
-/// `progress` hears how much is done, of how much in all, up to a hundred times; a picture appears only when it is whole.
-pub fn write_demo(dir: &Path, progress: &mut dyn FnMut(u64, u64), cancel: &Cancel) -> Result<Vec<PathBuf>> {
+/// `progress` hears how much is done, of how much in all, some hundred times; `ready` hears of every part as soon as it
+/// is there, those that were there included. A part appears only when it is whole.
+pub fn write_demo(
+    dir: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+    ready: &mut dyn FnMut(&Path),
+    cancel: &Cancel,
+) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(dir).map_err(|e| Error::io("cannot make the demo's folder", e, dir))?;
     let paths = demo_paths(dir);
-    let missing: Vec<_> = DemoKind::ALL.iter().zip(&paths).filter(|(_, path)| !path.exists()).collect();
-    let total = missing.len() as u64 * blocks().count() as u64;
+    let parts = std::iter::once(None).chain(DemoKind::ALL.iter().copied().map(Some));
+    let steps = |kind: Option<DemoKind>| match kind {
+        None => u64::from(FIELD_ROWS * FIELD_COLUMNS),
+        Some(_) => blocks().count() as u64,
+    };
+    let missing = |path: &Path| !path.exists();
+    let total = parts.clone().zip(&paths).filter(|(_, path)| missing(path)).map(|(kind, _)| steps(kind)).sum();
     let mut done = 0;
     progress(done, total);
-    for (&kind, path) in missing {
-        write_picture(kind, Size::new(WIDTH, HEIGHT), path, cancel, &mut || {
+    for (kind, path) in parts.zip(&paths) {
+        if missing(path) {
+            let mut step_done = || {
+                done += 1;
+                progress(done, total);
+            };
+            match kind {
+                None => fields::write_fields(path, cancel, &mut step_done)?,
+                Some(kind) => write_picture(kind, Size::new(WIDTH, HEIGHT), path, cancel, &mut step_done)?,
+            }
+        }
+        ready(path);
+    }
+    Ok(paths)
+}
+
+/// Writes the demo's field set alone where `dir` does not hold it yet, and says where it is.
+pub fn write_demo_fields(dir: &Path, progress: &mut dyn FnMut(u64, u64), cancel: &Cancel) -> Result<PathBuf> {
+    std::fs::create_dir_all(dir).map_err(|e| Error::io("cannot make the demo's folder", e, dir))?;
+    let path = dir.join(FIELDS_NAME);
+    if !path.exists() {
+        let (mut done, total) = (0, u64::from(FIELD_ROWS * FIELD_COLUMNS));
+        fields::write_fields(&path, cancel, &mut || {
             done += 1;
             progress(done, total);
         })?;
     }
-    Ok(paths)
+    Ok(path)
 }
 
 fn blocks() -> impl Iterator<Item = (u32, u32)> {
@@ -207,11 +250,20 @@ impl<'a> Picture<'a> {
         let format = kind.format();
         let layout = PixelLayout::of(format);
         let channels = kind.channels();
-        let xml = ome_xml(&OmeImage { name: kind.name(), size, layout, z_count: 1, t_count: 1, channels, um_per_px });
-        let mut writer = TiledTiffWriter::create(path)?;
+        let xml = ome_xml(&OmeImage {
+            name: kind.name(),
+            size,
+            layout,
+            z_count: 1,
+            t_count: 1,
+            channels,
+            um_per_px,
+            objective: None,
+        });
+        let mut plan = TiffPlan::default();
         let full: Vec<PageId> = (0..kind.channels().len())
             .map(|channel| {
-                writer.add_page(TiffPage {
+                plan.add_page(TiffPage {
                     size,
                     tile_side: TILE_SIDE,
                     layout,
@@ -223,8 +275,9 @@ impl<'a> Picture<'a> {
             .collect();
         let mut pages = vec![full.clone()];
         for &level in &sizes[1..] {
-            pages.push(full.iter().map(|&page| writer.add_level(page, level)).collect());
+            pages.push(full.iter().map(|&page| plan.add_level(page, level)).collect());
         }
+        let writer = TiledTiffWriter::create(path, &plan)?;
         Ok(Self { kind, path, writer, pages, sizes })
     }
 
@@ -293,7 +346,7 @@ fn halved_level(format: TileFormat, sizes: &[Size], level: usize, tiles: &[Drawn
     // JPEG works on blocks: black beyond the image's edge would show as ripples inside it.
     for tile in &mut halved {
         let valid = valid_of(next, tile);
-        tile.pages.iter_mut().for_each(|pixels| repeat_edges(pixels, TILE_SIDE, valid, format));
+        tile.pages.iter_mut().for_each(|pixels| repeat_edges(pixels, TILE_SIDE, valid, format.bytes_per_px()));
     }
     halved
 }
@@ -302,24 +355,6 @@ fn halved_level(format: TileFormat, sizes: &[Size], level: usize, tiles: &[Drawn
 fn valid_of(level: Size, tile: &DrawnTile) -> Size {
     let within = |size: u32, at: u32| (size - at * TILE_SIDE).min(TILE_SIDE);
     Size::new(within(level.width, tile.x), within(level.height, tile.y))
-}
-
-/// Repeats the last valid column and row to the end of a square.
-fn repeat_edges(square: &mut [u8], side: u32, valid: Size, format: TileFormat) {
-    let px = format.bytes_per_px();
-    let row_bytes = side as usize * px;
-    if valid.width < side {
-        let last = (valid.width as usize - 1) * px;
-        for row in square.chunks_exact_mut(row_bytes) {
-            for at in (last + px..row_bytes).step_by(px) {
-                row.copy_within(last..last + px, at);
-            }
-        }
-    }
-    for row in valid.height as usize..side as usize {
-        let last = (valid.height as usize - 1) * row_bytes;
-        square.copy_within(last..last + row_bytes, row * row_bytes);
-    }
 }
 
 /// A tile of a larger square.
@@ -357,7 +392,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let cancel = Cancel::default();
         cancel.cancel();
-        let result = write_demo(folder.path(), &mut |_, _| {}, &cancel);
+        let result = write_demo(folder.path(), &mut |_, _| {}, &mut |_| {}, &cancel);
         assert!(matches!(result, Err(Error::Cancelled)));
         assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 0);
     }
@@ -369,15 +404,15 @@ mod tests {
             std::fs::write(path, "here").expect("written");
         }
         let mut told = Vec::new();
-        let paths = write_demo(folder.path(), &mut |done, total| told.push((done, total)), &Cancel::default());
+        let mut ready = Vec::new();
+        let paths = write_demo(
+            folder.path(),
+            &mut |done, total| told.push((done, total)),
+            &mut |path| ready.push(path.to_owned()),
+            &Cancel::default(),
+        );
         assert_eq!(paths.expect("paths"), demo_paths(folder.path()));
+        assert_eq!(ready, demo_paths(folder.path()));
         assert_eq!(told, [(0, 0)]);
-    }
-
-    #[test]
-    fn edges_are_repeated_to_the_end_of_the_square() {
-        let mut square = vec![1, 2, 9, 9, 3, 4, 9, 9, 5, 6, 9, 9, 9, 9, 9, 9];
-        repeat_edges(&mut square, 4, Size::new(2, 3), TileFormat::Gray8);
-        assert_eq!(square, [1, 2, 2, 2, 3, 4, 4, 4, 5, 6, 6, 6, 5, 6, 6, 6]);
     }
 }

@@ -12,6 +12,26 @@ const EOSIN: [f32; 3] = [0.13, 0.74, 0.42];
 /// What the empty slide lets through: nearly all, a touch warm.
 const GLASS: [f32; 3] = [244.0, 243.0, 242.0];
 
+/// A square of pixels, which need not lie on whole pixels of the tissue.
+#[derive(Debug, Clone, Copy)]
+pub struct Square {
+    /// Its first column and row, whole.
+    pub x: i32,
+    pub y: i32,
+    /// How far it is moved from there, 0 up to 1 pixel.
+    pub dx: f32,
+    pub dy: f32,
+    /// Pixels along a side.
+    pub side: i32,
+}
+
+impl Square {
+    /// On whole pixels.
+    pub fn whole(x: i32, y: i32, side: i32) -> Self {
+        Self { x, y, dx: 0.0, dy: 0.0, side }
+    }
+}
+
 /// How much of something each pixel of a square holds.
 struct Layer {
     side: i32,
@@ -31,14 +51,15 @@ impl Layer {
 
 /// Calls `draw` for every pixel of the square that lies within `reach` of a nucleus: with the pixel, and the place in the
 /// nucleus's own axes.
-fn over_nucleus(n: &Nucleus, x: i32, y: i32, side: i32, reach: f32, mut draw: impl FnMut(i32, i32, f32, f32)) {
-    let left = ((n.x - reach).floor() as i32).max(x);
-    let right = ((n.x + reach).ceil() as i32).min(x + side);
-    let top = ((n.y - reach).floor() as i32).max(y);
-    let bottom = ((n.y + reach).ceil() as i32).min(y + side);
+fn over_nucleus(n: &Nucleus, square: Square, reach: f32, mut draw: impl FnMut(i32, i32, f32, f32)) {
+    let Square { x, y, dx: moved_x, dy: moved_y, side } = square;
+    let left = ((n.x - moved_x - reach).floor() as i32).max(x);
+    let right = ((n.x - moved_x + reach).ceil() as i32).min(x + side);
+    let top = ((n.y - moved_y - reach).floor() as i32).max(y);
+    let bottom = ((n.y - moved_y + reach).ceil() as i32).min(y + side);
     for py in top..bottom {
         for px in left..right {
-            let (dx, dy) = (px as f32 + 0.5 - n.x, py as f32 + 0.5 - n.y);
+            let (dx, dy) = (px as f32 + moved_x + 0.5 - n.x, py as f32 + moved_y + 0.5 - n.y);
             draw(px - x, py - y, dx * n.cos + dy * n.sin, dy * n.cos - dx * n.sin);
         }
     }
@@ -83,7 +104,7 @@ fn stain_nucleus(n: &Nucleus, x: i32, y: i32, side: i32, chromatin: &mut Layer) 
         Cell::Germinal => (0.25 + 0.18 * own, 0.55),
     };
     let blur = 0.9 / n.short;
-    over_nucleus(n, x, y, side, n.long * 1.2 + 2.0, |px, py, along, across| {
+    over_nucleus(n, Square::whole(x, y, side), n.long * 1.2 + 2.0, |px, py, along, across| {
         let r = outwardness(n, along, across);
         if r > 1.0 + blur {
             return;
@@ -173,38 +194,52 @@ fn exp10(v: f32) -> f32 {
 }
 
 /// Random grain of about unit deviation.
-fn grain(x: i32, y: i32, seed: u32) -> f32 {
+pub fn grain(x: i32, y: i32, seed: u32) -> f32 {
     let h = hash(x, y, seed);
     let sum = (h & 0xff) + (h >> 8 & 0xff) + (h >> 16 & 0xff) + (h >> 24);
     (sum as f32 - 510.0) * (1.0 / 147.8)
 }
 
-/// The same square as four fluorescence channels of 16 bits, one after another in `out`: DAPI, CD3, Ki-67, PanCK.
+/// Fluorescence channels: DAPI, CD3, Ki-67, PanCK.
+pub const CHANNELS: usize = 4;
+
+/// The same square as fluorescence channels of 16 bits, one after another in `out`.
 pub fn fluorescence(x: i32, y: i32, side: i32, out: &mut [u16]) {
-    let map = GroundMap::new(x, y, side);
-    let [mut dapi, mut cd3, mut ki67] = [Layer::new(side), Layer::new(side), Layer::new(side)];
-    for n in nuclei_in(x, y, side, &map) {
-        light_nucleus(&n, x, y, side, &mut dapi, &mut cd3, &mut ki67);
-    }
     let area = (side * side) as usize;
+    over_light(Square::whole(x, y, side), |column, row, levels| {
+        for (channel, level) in levels.into_iter().enumerate() {
+            let noisy = level + grain(x + column, y + row, 150 + channel as u32) * (0.2 + 0.12 * level.sqrt());
+            out[channel * area + (row * side + column) as usize] = noisy.clamp(0.0, 65535.0) as u16;
+        }
+    });
+}
+
+/// Calls `put` for every pixel of the square with its column and row in it and the light of every channel.
+pub fn over_light(square: Square, mut put: impl FnMut(i32, i32, [f32; CHANNELS])) {
+    let Square { x, y, dx, dy, side } = square;
+    // One more, for a square that is moved reaches into the next pixel.
+    let map = GroundMap::new(x, y, side + 1);
+    let [mut dapi, mut cd3, mut ki67] = [Layer::new(side), Layer::new(side), Layer::new(side)];
+    for n in nuclei_in(x, y, side + 1, &map) {
+        light_nucleus(&n, square, &mut dapi, &mut cd3, &mut ki67);
+    }
     for row in 0..side {
         for column in 0..side {
-            let (px, py) = (x + column, y + row);
-            let (fx, fy) = (px as f32 + 0.5, py as f32 + 0.5);
+            let (fx, fy) = ((x + column) as f32 + dx + 0.5, (y + row) as f32 + dy + 0.5);
             let ground = map.at(fx, fy);
             let at = (row * side + column) as usize;
             let light = glow(&ground, fx, fy);
             let nuclear = dapi.amounts[at].min(1.0);
-            let levels = [
-                14.0 + 2300.0 * dapi.amounts[at] + 95.0 * light.matrix + 60.0 * light.keratin,
-                12.0 + 1250.0 * cd3.amounts[at] + 260.0 * light.matrix * (1.0 - 0.5 * nuclear),
-                13.0 + 1700.0 * ki67.amounts[at] + 60.0 * light.matrix + 40.0 * light.keratin,
-                11.0 + 1500.0 * light.keratin * (1.0 - 0.72 * nuclear) + 40.0 * light.matrix,
-            ];
-            for (channel, level) in levels.into_iter().enumerate() {
-                let noisy = level + grain(px, py, 150 + channel as u32) * (0.2 + 0.12 * level.sqrt());
-                out[channel * area + at] = noisy.clamp(0.0, 65535.0) as u16;
-            }
+            put(
+                column,
+                row,
+                [
+                    14.0 + 2300.0 * dapi.amounts[at] + 95.0 * light.matrix + 60.0 * light.keratin,
+                    12.0 + 1250.0 * cd3.amounts[at] + 260.0 * light.matrix * (1.0 - 0.5 * nuclear),
+                    13.0 + 1700.0 * ki67.amounts[at] + 60.0 * light.matrix + 40.0 * light.keratin,
+                    11.0 + 1500.0 * light.keratin * (1.0 - 0.72 * nuclear) + 40.0 * light.matrix,
+                ],
+            );
         }
     }
 }
@@ -245,7 +280,7 @@ fn glow(ground: &Ground, x: f32, y: f32) -> Glow {
     Glow { matrix: matrix * present, keratin: keratin.max(0.0) * present }
 }
 
-fn light_nucleus(n: &Nucleus, x: i32, y: i32, side: i32, dapi: &mut Layer, cd3: &mut Layer, ki67: &mut Layer) {
+fn light_nucleus(n: &Nucleus, square: Square, dapi: &mut Layer, cd3: &mut Layer, ki67: &mut Layer) {
     let own = unit(n.seed.rotate_left(7));
     let chance = unit(n.seed.rotate_left(13));
     let bright = match n.cell {
@@ -266,10 +301,11 @@ fn light_nucleus(n: &Nucleus, x: i32, y: i32, side: i32, dapi: &mut Layer, cd3: 
             < 0.16 + 0.62 * smoothstep(-40.0, 60.0, n.ground.follicle) * smoothstep(0.0, 0.3, n.ground.inflamed + 0.35);
     let proliferates = unit(n.seed.rotate_left(23)) < dividing;
     let (strength, membrane) = (0.55 + 0.6 * unit(n.seed.rotate_left(17)), n.short + 2.1);
-    over_nucleus(n, x, y, side, n.long * 1.35 + 5.0, |px, py, along, across| {
+    let place = |px: i32, py: i32| ((square.x + px) as f32 + square.dx, (square.y + py) as f32 + square.dy);
+    over_nucleus(n, square, n.long * 1.35 + 5.0, |px, py, along, across| {
         let r = outwardness(n, along, across);
         if r < 1.3 {
-            let (fx, fy) = ((x + px) as f32, (y + py) as f32);
+            let (fx, fy) = place(px, py);
             let grains = 1.0 + 0.30 * noise(fx * 0.3, fy * 0.3, 101);
             let body = smoothstep(1.28, 0.55, r) * grains;
             dapi.raise(px, py, bright * body);
@@ -279,7 +315,7 @@ fn light_nucleus(n: &Nucleus, x: i32, y: i32, side: i32, dapi: &mut Layer, cd3: 
         }
         if t_cell {
             let out = along.hypot(across) - membrane;
-            let (fx, fy) = ((x + px) as f32, (y + py) as f32);
+            let (fx, fy) = place(px, py);
             let patches = 0.8 + 0.45 * noise(fx * 0.17, fy * 0.17, 173);
             let ring = 0.75 * hump(out, 3.2) + 0.30 * smoothstep(7.0, -4.0, out);
             cd3.raise(px, py, strength * patches * ring);

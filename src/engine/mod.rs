@@ -2,22 +2,35 @@
 //!
 //! The window and the command line push requests into [`Engine`] and take [`Event`]s out. No call here waits.
 
+mod export;
 mod fill;
+mod loaders;
+mod mosaic;
 mod open;
+mod opener;
+mod opening;
 mod record;
+mod show;
 mod statistics;
 mod texts;
 mod threads;
 mod thumbnails;
 mod wishes;
 
+pub use export::{ExportJob, ExportReport, ExportTools};
 pub use fill::{FillWatch, fill_set, tiles_to_fill};
-pub use open::{OpenSet, paths_of};
-pub use statistics::{HISTOGRAM_BINS, of_channel};
-pub use threads::work_pool;
+pub use mosaic::{
+    Evenness, FrozenMosaic, LoadedPositions, MosaicEdits, MosaicPhase, MosaicSet, MosaicState, MosaicWatch, OpenMosaic,
+    ProfileFiles, SampleSource, Seam, SeamQuality, Step as MosaicStep,
+};
+pub use open::{OpenSet, Opening, format_of, is_one_of, metadata_of};
+pub use opening::{Decided, OpenAs};
+pub use statistics::{HISTOGRAM_BINS, SampledFields, of_channel, of_fields};
+pub use threads::{WorkPool, work_pool};
 
 use crate::error::{Error, Result};
 use crate::geom::Size;
+use crate::mosaic::MOSAIC;
 use crate::pixels::ValueCoding;
 use crate::pyramid::{AssociatedInfo, Cancel, Coverage, Gaps, ImageInfo, PlaneId, SetId, TileKey, TilePixels};
 use crate::store::{self, FREE_DISK_FLOOR_BYTES, Persist, Quota, QuotaOptions};
@@ -94,14 +107,37 @@ pub struct OpenedSet {
     pub path: PathBuf,
     /// The format in words, "Aperio SVS".
     pub format: String,
-    /// Its images.
+    /// Its images; of a mosaic one, as it was when it opened.
     pub images: Vec<ImageInfo>,
+    /// What makes it a mosaic, where it is one.
+    pub mosaic: Option<Arc<MosaicSet>>,
     /// Its associated pictures.
     pub associated: Vec<AssociatedInfo>,
     /// Metadata as flat text.
     pub metadata: BTreeMap<String, String>,
     /// What the user should know about the file, one line each.
     pub warnings: Vec<String>,
+}
+
+impl OpenedSet {
+    /// The numbers of the images to list: of a mosaic just [`MOSAIC`].
+    pub fn listed(&self) -> Vec<u32> {
+        if self.mosaic.is_some() { vec![MOSAIC] } else { (0..self.images.len() as u32).collect() }
+    }
+
+    /// The image to show first.
+    pub fn first(&self) -> u32 {
+        if self.mosaic.is_some() { MOSAIC } else { 0 }
+    }
+
+    /// An image by its number: of a mosaic [`MOSAIC`] for the whole, and its fields.
+    pub fn info(&self, field: u32) -> Option<&ImageInfo> {
+        match &self.mosaic {
+            Some(_) if field == MOSAIC => self.images.first(),
+            Some(mosaic) => mosaic.infos.get(field as usize),
+            None => self.images.get(field as usize),
+        }
+    }
 }
 
 /// A display range in stored sample values.
@@ -146,7 +182,7 @@ pub enum JobOutcome {
 pub enum Event {
     /// A path was opened.
     Opened(Arc<OpenedSet>),
-    /// A path is a folder: these are the images in it, and each is reported by itself.
+    /// A path stands for these others, each of which is reported by itself; for none where it became part of another.
     Resolved { path: PathBuf, paths: Vec<PathBuf> },
     /// A path could not be opened.
     OpenFailed { path: PathBuf, message: String },
@@ -156,12 +192,20 @@ pub enum Event {
     TileFailed { set: SetId, key: TileKey, reason: String },
     /// Statistics of a channel, first from a sample, then settled.
     Statistics { set: SetId, field: u32, channel: u16, statistics: Arc<ChannelStatistics> },
-    /// The values under the pointer, file values: one a channel (three for RGB).
-    Sample { set: SetId, field: u32, x: u32, y: u32, values: Vec<(u16, Vec<f64>)> },
+    /// The values under the pointer, file values: one a channel (three for RGB); of a mosaic, where they come from.
+    Sample { set: SetId, field: u32, x: u32, y: u32, values: Vec<(u16, Vec<f64>)>, source: Option<SampleSource> },
+    /// A mosaic stands otherwise, or more is known of it.
+    Mosaic { set: SetId, state: Arc<MosaicState> },
+    /// Places were read from a file, for the session to take over.
+    PositionsLoaded { set: SetId, positions: Arc<LoadedPositions> },
+    /// Places were written.
+    PositionsSaved { set: SetId, path: PathBuf },
     /// How far a job is. `total` is 0 while unknown.
     Progress { job: JobId, set: Option<SetId>, title: &'static str, done: u64, total: u64 },
     /// A job ended.
     Finished { job: JobId, outcome: JobOutcome },
+    /// How an export of the window gets on.
+    Export { path: PathBuf, report: ExportReport },
     /// Something the user should know, for the problems list.
     Problem { set: Option<SetId>, message: String },
     /// A thumbnail of an opened or recent path, RGBA rows.
@@ -198,6 +242,8 @@ struct Shared {
     jobs: Mutex<BTreeMap<JobId, Cancel>>,
     requests: threads::Requests,
     fills: threads::Fills,
+    alignments: mosaic::Alignments,
+    exports: export::Exports,
     texts: Texts,
     next_set: AtomicU32,
     next_job: AtomicU64,
@@ -263,6 +309,8 @@ impl Engine {
             jobs: Mutex::default(),
             requests: threads::Requests::default(),
             fills: threads::Fills::default(),
+            alignments: mosaic::Alignments::default(),
+            exports: export::Exports::default(),
             texts,
             next_set: AtomicU32::new(1),
             next_job: AtomicU64::new(1),
@@ -278,7 +326,7 @@ impl Engine {
 
     /// Opens a file or folder in the background: [`Event::Opened`] or [`Event::OpenFailed`].
     pub fn open(&self, path: PathBuf) {
-        self.shared.requests.push(threads::Request::Open(path));
+        self.open_as(OpenAs::Found(path));
     }
 
     /// Makes the demo image if it is not there (with progress), then [`Event::DemoReady`].
@@ -286,15 +334,42 @@ impl Engine {
         self.shared.requests.push(threads::Request::Demo);
     }
 
-    /// Replaces the wish list: what the view lacks, most wanted first; then what it may need soon.
-    pub fn want(&self, set: SetId, wishes: Vec<TileKey>, prefetch: Vec<TileKey>) {
+    /// Replaces the wish list: what the view lacks, most wanted first; then what it may need soon. Of a mosaic,
+    /// `generation` is the oldest that will do (0 of other images): fused tiles that failed are tried again when it goes up.
+    pub fn want(&self, set: SetId, generation: u64, wishes: Vec<TileKey>, prefetch: Vec<TileKey>) {
         self.shared.fills.prefer(set);
-        self.shared.wishes.replace(set, wishes, prefetch);
+        self.shared.alignments.prefer(set);
+        self.shared.wishes.replace(set, generation, wishes, prefetch);
     }
 
     /// Asks for the values under the pointer; a newer question replaces an older one.
     pub fn want_sample(&self, set: SetId, planes: Vec<PlaneId>, x: u32, y: u32) {
         self.shared.wishes.ask(SampleRequest { set, planes, x, y });
+    }
+
+    /// Takes over what the user decided about a mosaic, and keeps it: [`Event::Mosaic`].
+    pub fn edit_mosaic(&self, set: SetId, edits: Arc<MosaicEdits>) {
+        self.shared.edit_mosaic(set, edits);
+    }
+
+    /// Aligns a mosaic anew, from its nominal layout.
+    pub fn align_again(&self, set: SetId) {
+        self.shared.align_again(set);
+    }
+
+    /// Writes the places of a mosaic's fields: `TileConfiguration` for `.txt`, else CSV. [`Event::PositionsSaved`].
+    pub fn save_positions(&self, set: SetId, path: PathBuf) {
+        self.shared.requests.push(threads::Request::SavePositions(set, path));
+    }
+
+    /// Reads places for a mosaic's fields: [`Event::PositionsLoaded`].
+    pub fn load_positions(&self, set: SetId, path: PathBuf) {
+        self.shared.requests.push(threads::Request::LoadPositions(set, path));
+    }
+
+    /// Opens files in the background: for every path [`Event::Opened`], [`Event::OpenFailed`], or [`Event::Resolved`].
+    pub fn open_as(&self, how: OpenAs) {
+        self.shared.requests.push(threads::Request::Open(how));
     }
 
     /// Asks for an associated picture.
@@ -305,6 +380,21 @@ impl Engine {
     /// Asks for the stored thumbnails of recent paths.
     pub fn want_thumbnails(&self, paths: Vec<PathBuf>) {
         self.shared.requests.push(threads::Request::Thumbnails(paths));
+    }
+
+    /// Writes a file from an open set when those before it are written: [`Event::Export`] says how it gets on.
+    pub fn export(&self, job: ExportJob) {
+        self.shared.exports.push(job);
+    }
+
+    /// Shows a written file in the system's file manager.
+    pub fn show_in_folder(&self, path: PathBuf) {
+        show::show_in_folder(&self.shared, path);
+    }
+
+    /// Lends an open set to a short piece of work that a person waits for.
+    pub fn with_set(&self, set: SetId, work: Box<dyn FnOnce(&OpenSet) + Send>) {
+        self.shared.requests.push(threads::Request::WithSet(set, work));
     }
 
     /// Stops a job.
@@ -377,6 +467,8 @@ impl Drop for Engine {
         self.shared.wishes.stop();
         self.shared.requests.stop();
         self.shared.fills.stop();
+        self.shared.alignments.stop();
+        self.shared.exports.stop();
         self.shared.texts.stop();
         let until = Instant::now() + QUIT_WAIT;
         for thread in self.threads.drain(..) {
@@ -394,9 +486,16 @@ impl Shared {
     /// Reports an event and wakes the window.
     fn send(&self, event: Event) {
         let mut events = self.events.lock();
-        if let Event::Progress { job, .. } = event {
-            // A window that is not drawn takes no events: only the latest progress of a job is worth keeping.
-            events.retain(|other| !matches!(other, Event::Progress { job: of, .. } if *of == job));
+        // A window that is not drawn takes no events: only the latest progress of a job, and the latest state of a mosaic,
+        // is worth keeping.
+        match event {
+            Event::Progress { job, .. } => {
+                events.retain(|other| !matches!(other, Event::Progress { job: of, .. } if *of == job));
+            }
+            Event::Mosaic { set, .. } => {
+                events.retain(|other| !matches!(other, Event::Mosaic { set: of, .. } if *of == set));
+            }
+            _ => {}
         }
         events.push(event);
         drop(events);

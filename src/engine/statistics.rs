@@ -34,6 +34,12 @@ const LEAST_RELATIVE_SPREAD: f64 = 0.5;
 /// Nor is it narrower than this many stored steps of 65536.
 const LEAST_SPREAD_16: f64 = 64.0;
 
+/// Fields of a mosaic looked at for the statistics of one channel; spread regularly over their numbers.
+const MAX_SAMPLED_FIELDS: u32 = 64;
+
+/// Fields decoded for a first sample: a person waits for these.
+const FIRST_SAMPLE_FIELDS: u32 = 4;
+
 /// How long to wait for a unit that another thread decodes.
 const BUSY_WAIT: Duration = Duration::from_millis(20);
 
@@ -135,20 +141,77 @@ pub fn of_channel(pyramid: &Pyramid, plane: PlaneId, cancel: &Cancel) -> Result<
     let (level, most, settled) = level_to_sample(pyramid, image, plane);
     let mut counts = Counts::new(channel.format);
     for key in regular_sample(image, plane, level, most) {
-        loop {
-            match pyramid.load(key, cancel)? {
-                Loaded::Tile(tile) => counts.add(&tile),
-                Loaded::Later(Made::Busy) => {
-                    pyramid.wait_for_release(BUSY_WAIT);
-                    cancel.check()?;
-                    continue;
-                }
-                Loaded::Later(_) | Loaded::Failed(_) => {}
-            }
-            break;
-        }
+        count(pyramid, key, &mut counts, cancel)?;
     }
     Ok((counts.total > 0).then(|| counts.summarise(channel, coding, settled)))
+}
+
+/// How many fields of a mosaic are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampledFields {
+    /// Many where they are in the store, else a few that are decoded for it: a person waits.
+    Ready,
+    /// Many, decoded where need be: the same whatever was looked at before.
+    Many,
+}
+
+/// Statistics of one channel of a mosaic, from coarse levels of some of its fields. `plane` names the channel, focus
+/// position and time point.
+pub fn of_fields(
+    pyramid: &Pyramid,
+    plane: PlaneId,
+    sampled: SampledFields,
+    cancel: &Cancel,
+) -> Result<Option<ChannelStatistics>> {
+    let images = pyramid.source().images();
+    let Some(channel) = images.first().and_then(|i| i.channels.get(plane.channel as usize)) else { return Ok(None) };
+    let coding = pyramid.source().coding(PlaneId { field: 0, ..plane })?;
+    let keys = |most: u32| -> Vec<TileKey> {
+        let count = (images.len() as u32).min(most);
+        (0..count).flat_map(|n| coarse_tiles(images, spread(n, count, images.len() as u32), plane, count)).collect()
+    };
+    let many = keys(MAX_SAMPLED_FIELDS);
+    let is_there = |key: &TileKey| pyramid.is_ready(*key) || pyramid.failure(*key).is_some();
+    let settled = sampled == SampledFields::Many || many.iter().all(is_there);
+    let mut counts = Counts::new(channel.format);
+    for key in if settled { many } else { keys(FIRST_SAMPLE_FIELDS) } {
+        while pyramid.fill(key, &|_| Ok(()), cancel)? == Made::Busy {
+            pyramid.wait_for_release(BUSY_WAIT);
+            cancel.check()?;
+        }
+        count(pyramid, key, &mut counts, cancel)?;
+    }
+    Ok((counts.total > 0).then(|| counts.summarise(channel, coding, settled)))
+}
+
+/// The tiles of a field's coarsest level that still has its share of the pixels for a histogram.
+fn coarse_tiles(images: &[ImageInfo], field: u32, plane: PlaneId, fields: u32) -> Vec<TileKey> {
+    let Some(image) = images.get(field as usize) else { return Vec::new() };
+    let share = LEAST_SAMPLED_PX / u64::from(fields.max(1));
+    let enough = |level: &u8| image.levels[*level as usize].size.area() >= share;
+    let level = (0..image.levels.len() as u8).rev().find(enough).unwrap_or(0);
+    regular_sample(image, PlaneId { field, ..plane }, level, MAX_SAMPLED_TILES)
+}
+
+/// The place of the nth of some among many, regularly spread, the ends left out.
+fn spread(n: u32, of: u32, among: u32) -> u32 {
+    ((2 * u64::from(n) + 1) * u64::from(among) / (2 * u64::from(of))) as u32
+}
+
+/// Counts a tile, where it can be had.
+fn count(pyramid: &Pyramid, key: TileKey, counts: &mut Counts, cancel: &Cancel) -> Result<()> {
+    loop {
+        match pyramid.load(key, cancel)? {
+            Loaded::Tile(tile) => counts.add(&tile),
+            Loaded::Later(Made::Busy) => {
+                pyramid.wait_for_release(BUSY_WAIT);
+                cancel.check()?;
+                continue;
+            }
+            Loaded::Later(_) | Loaded::Failed(_) => {}
+        }
+        return Ok(());
+    }
 }
 
 /// Which level to look at, how many of its tiles, and whether the result is the last word.
@@ -177,10 +240,9 @@ fn regular_sample(image: &ImageInfo, plane: PlaneId, level: u8, most: u32) -> Ve
     let side = most.isqrt();
     let across = side.min(width).max(1);
     let down = (most / across).min(height).max(1);
-    let at = |i: u32, n: u32, of: u32| ((2 * u64::from(i) + 1) * u64::from(of) / (2 * u64::from(n))) as u32;
     (0..down)
         .flat_map(|j| {
-            (0..across).map(move |i| TileKey { plane, level, x: at(i, across, width), y: at(j, down, height) })
+            (0..across).map(move |i| TileKey { plane, level, x: spread(i, across, width), y: spread(j, down, height) })
         })
         .collect()
 }

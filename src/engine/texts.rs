@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Texts are written at most this often.
@@ -14,6 +15,9 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A text larger than this is not ours: refuse to read it.
 const MAX_TEXT_BYTES: u64 = 16 << 20;
+
+/// Makes a text, on the worker: the UI thread does no work that grows with what is saved.
+pub type Write = Arc<dyn Fn() -> serde_json::Result<String> + Send + Sync>;
 
 /// Texts on their way to the data folder.
 pub struct Texts {
@@ -24,7 +28,9 @@ pub struct Texts {
 
 #[derive(Default)]
 struct State {
-    waiting: BTreeMap<String, String>,
+    waiting: BTreeMap<String, Write>,
+    /// Taken by the worker, and perhaps not yet on the disk.
+    writing: BTreeMap<String, Write>,
     stopped: bool,
 }
 
@@ -36,12 +42,24 @@ impl Texts {
 
     /// Hands a text to the worker; one that waits under the same name is replaced.
     pub fn save(&self, name: &str, text: String) {
-        self.state.lock().waiting.insert(name.to_owned(), text);
+        self.save_with(name, Arc::new(move || Ok(text.clone())));
+    }
+
+    /// Hands over a text that the worker makes.
+    pub fn save_with(&self, name: &str, write: Write) {
+        self.state.lock().waiting.insert(name.to_owned(), write);
         self.changed.notify_all();
     }
 
     /// Reads a text; `None` where there is none.
     pub fn load(&self, name: &str) -> Result<Option<String>> {
+        let on_its_way = {
+            let state = self.state.lock();
+            state.waiting.get(name).or_else(|| state.writing.get(name)).cloned()
+        };
+        if let Some(Ok(text)) = on_its_way.map(|write| write()) {
+            return Ok(Some(text));
+        }
         let path = self.dir.join(name);
         match std::fs::metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -71,12 +89,17 @@ impl Texts {
             if texts.is_empty() {
                 return;
             }
+            state.writing.clone_from(&texts);
             drop(state);
-            for (name, text) in texts {
-                if let Err(error) = write_private(&self.dir, &name, text.as_bytes()) {
+            for (name, write) in texts {
+                let written = write()
+                    .map_err(|error| Error::io("cannot save", error.into(), &self.dir.join(&name)))
+                    .and_then(|text| write_private(&self.dir, &name, text.as_bytes()));
+                if let Err(error) = written {
                     failed(error);
                 }
             }
+            self.state.lock().writing.clear();
             let next = Instant::now() + SAVE_INTERVAL;
             let mut state = self.state.lock();
             while !state.stopped && !self.changed.wait_until(&mut state, next).timed_out() {}

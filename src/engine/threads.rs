@@ -3,45 +3,47 @@
 //! - `opener` answers requests that a person waits for: opening, associated pictures, thumbnails, settings.
 //! - `tile-loader-N` bring tiles from the wish list.
 //! - `filler` fills one set after the other with the `work-N` pool, which runs at low priority.
+//! - `exporter` writes files, with a pool of its own: jobs of the other hold their threads until they end.
+//! - `aligner` aligns one mosaic after the other with the filler's pool, and comes before the filler.
 //! - `settings` writes small texts.
 
-use super::open::paths_of;
-use super::{Event, FillWatch, JobId, OpenSet, Shared, fill_set, statistics, thumbnails, tiles_to_fill};
+use super::export::exporter;
+use super::loaders::loader;
+use super::mosaic::{aligner, fill_fields};
+use super::opener::opener;
+use super::{Event, FillWatch, JobId, OpenAs, OpenSet, Shared, fill_set, tiles_to_fill};
 use crate::error::{Error, Result};
-use crate::pyramid::{Cancel, ChannelRole, Loaded, Made, PlaneId, SetId, Step, TileKey};
+use crate::pyramid::{Cancel, SetId, TileKey};
 use crate::store;
 use parking_lot::{Condvar, Mutex};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::wishes::{Again, SampleRequest, Task};
-
 /// Progress is reported at most this often.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a filler gives way to loaders between two units.
-const YIELD: Duration = Duration::from_millis(2);
-
-/// How long a loader works on what one coarse tile needs before it looks at the wish list again.
-const LOADER_TURN: Duration = Duration::from_millis(15);
-
-/// Incomplete coarse tiles that are shown anew in one round.
-const MAX_REFRESHED: usize = 16;
+/// How long background work gives way to loaders between two units.
+pub(super) const YIELD: Duration = Duration::from_millis(2);
 
 /// What the opener is asked for.
 pub(super) enum Request {
-    Open(PathBuf),
+    Open(OpenAs),
     Demo,
     Associated(SetId, usize),
     Thumbnails(Vec<PathBuf>),
     Forget(PathBuf),
     LoadText(String),
+    WithSet(SetId, Box<dyn FnOnce(&OpenSet) + Send>),
     Release(Arc<OpenSet>),
+    /// Write the places of a mosaic's fields.
+    SavePositions(SetId, PathBuf),
+    /// Read places for a mosaic's fields.
+    LoadPositions(SetId, PathBuf),
     /// Find the first ranges of a set that was just opened.
     Statistics(Arc<OpenSet>),
     /// Settle the statistics and the thumbnail of a set whose fill has ended.
@@ -66,7 +68,7 @@ impl Requests {
         self.changed.notify_all();
     }
 
-    fn next(&self) -> Option<Request> {
+    pub(super) fn next(&self) -> Option<Request> {
         let mut state = self.state.lock();
         loop {
             if state.1 {
@@ -99,7 +101,7 @@ struct FillQueue {
 }
 
 impl Fills {
-    fn push(&self, set: SetId) {
+    pub(super) fn push(&self, set: SetId) {
         self.state.lock().waiting.push(set);
         self.changed.notify_all();
     }
@@ -138,9 +140,12 @@ impl Fills {
 /// Starts all threads.
 pub(super) fn start(shared: &Arc<Shared>, loaders: usize, workers: usize) -> Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::new();
-    let pool = work_pool(workers)?;
+    let pool = Arc::new(work_pool(workers)?);
+    let (fillers, exporters) = (pool.clone(), work_pool(workers)?);
     threads.push(spawn("opener", shared, opener)?);
-    threads.push(spawn("filler", shared, move |shared| filler(shared, &pool))?);
+    threads.push(spawn("filler", shared, move |shared| filler(shared, &fillers))?);
+    threads.push(spawn("exporter", shared, move |shared| exporter(shared, &exporters))?);
+    threads.push(spawn("aligner", shared, move |shared| aligner(shared, &pool))?);
     threads.push(spawn("settings", shared, |shared| {
         shared.texts.work(|error| shared.send(Event::Problem { set: None, message: error.to_string() }));
     })?);
@@ -149,6 +154,9 @@ pub(super) fn start(shared: &Arc<Shared>, loaders: usize, workers: usize) -> Res
     }
     Ok(threads)
 }
+
+/// The threads of background work, for callers that only pass them on.
+pub type WorkPool = rayon::ThreadPool;
 
 /// The pool of `work-N` threads, which give way to all others; 0 is one a core.
 pub fn work_pool(threads: usize) -> Result<rayon::ThreadPool> {
@@ -171,7 +179,7 @@ fn spawn(name: &str, shared: &Arc<Shared>, work: impl FnOnce(&Arc<Shared>) + Sen
 }
 
 /// Runs work and turns a panic into a message: a bug in one job leaves the others alone.
-fn contained<T>(shared: &Shared, set: Option<SetId>, what: &str, work: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn contained<T>(shared: &Shared, set: Option<SetId>, what: &str, work: impl FnOnce() -> T) -> Option<T> {
     match std::panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => Some(value),
         Err(_) => {
@@ -182,156 +190,8 @@ fn contained<T>(shared: &Shared, set: Option<SetId>, what: &str, work: impl FnOn
     }
 }
 
-fn opener(shared: &Arc<Shared>) {
-    while let Some(request) = shared.requests.next() {
-        contained(shared, None, "Opening", || answer(shared, request));
-    }
-}
-
-fn answer(shared: &Arc<Shared>, request: Request) {
-    match request {
-        Request::Open(path) => open(shared, path),
-        Request::Demo => demo(shared),
-        Request::Associated(id, index) => associated(shared, id, index),
-        Request::Thumbnails(paths) => {
-            for path in paths {
-                if let Some((size, rgba)) = thumbnails::load(&shared.config.cache_dir, &path) {
-                    shared.send(Event::Thumbnail { path, size, rgba: Arc::new(rgba) });
-                }
-            }
-        }
-        Request::Forget(path) => {
-            let label = path.display().to_string();
-            // A store that a thread still holds goes when that thread lets go of it.
-            let mut held: Vec<_> = shared.closing.lock().iter().filter_map(Weak::upgrade).collect();
-            held.extend(shared.sets.lock().values().cloned());
-            for set in held {
-                if set.opened.path == path {
-                    set.pyramid.store().discard_on_close();
-                }
-            }
-            let forgotten = thumbnails::forget(&shared.config.cache_dir, &path)
-                .and_then(|()| store::catalogue::forget(&shared.config.cache_dir, &label).map(drop));
-            if let Err(error) = forgotten {
-                shared.send(Event::Problem { set: None, message: error.to_string() });
-            }
-        }
-        Request::LoadText(name) => match shared.texts.load(&name) {
-            Ok(text) => shared.send(Event::Text { name, text }),
-            Err(error) => {
-                shared.send(Event::Problem { set: None, message: error.to_string() });
-                shared.send(Event::Text { name, text: None });
-            }
-        },
-        Request::Release(set) => drop(set),
-        Request::Statistics(set) => report_statistics(shared, &set),
-        Request::Settle(set) => {
-            report_statistics(shared, &set);
-            if !set.cancel.is_cancelled() {
-                make_thumbnail(shared, &set);
-            }
-        }
-    }
-    update_memory(shared);
-}
-
-fn open(shared: &Arc<Shared>, path: PathBuf) {
-    let paths = match paths_of(&path) {
-        Ok(paths) => paths,
-        Err(error) => return shared.send(Event::OpenFailed { path, message: error.to_string() }),
-    };
-    let is_open = |path: &PathBuf| shared.sets.lock().values().any(|set| set.opened.path == *path);
-    let paths: Vec<PathBuf> = if paths != [path.clone()] {
-        let new: Vec<_> = paths.into_iter().filter(|path| !is_open(path)).collect();
-        shared.send(Event::Resolved { path, paths: new.clone() });
-        new
-    } else {
-        paths
-    };
-    for path in paths {
-        let id = SetId(shared.next_set.fetch_add(1, Ordering::Relaxed));
-        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            OpenSet::open(id, &path, &shared.quota, shared.config.persist())
-        }));
-        match opened {
-            Ok(Ok(set)) => {
-                let set = Arc::new(set);
-                shared.sets.lock().insert(id, set.clone());
-                shared.send(Event::Opened(set.opened.clone()));
-                // Other files are opened first; this is asked for at once after them.
-                shared.requests.push(Request::Statistics(set));
-                shared.fills.push(id);
-            }
-            Ok(Err(error)) => shared.send(Event::OpenFailed { path, message: error.to_string() }),
-            Err(_) => {
-                let message = format!("this file stops its reader, please report it: {}", path.display());
-                shared.send(Event::OpenFailed { path, message });
-            }
-        }
-    }
-}
-
-fn demo(shared: &Arc<Shared>) {
-    let (job, cancel) = shared.begin_job(&Cancel::default());
-    let mut last = Instant::now();
-    let mut progress = |done: u64, total: u64| {
-        if last.elapsed() >= PROGRESS_INTERVAL {
-            last = Instant::now();
-            shared.send(Event::Progress { job, set: None, title: "Painting the demo image", done, total });
-        }
-    };
-    match crate::demo::write_demo(&shared.config.data_dir.join("demo"), &mut progress, &cancel) {
-        Ok(paths) => {
-            shared.end_job(job, Ok(()));
-            for path in paths {
-                shared.send(Event::DemoReady { path });
-            }
-        }
-        Err(error) => shared.end_job(job, Err(error)),
-    }
-}
-
-fn associated(shared: &Shared, id: SetId, index: usize) {
-    let Some(set) = shared.set(id) else { return };
-    let Some(info) = set.opened.associated.get(index) else { return };
-    match set.pyramid.source().read_associated(index) {
-        Ok(rgb) => shared.send(Event::Associated { set: id, index, size: info.size, rgb: Arc::new(rgb) }),
-        Err(error) => shared.send(Event::Problem { set: Some(id), message: error.to_string() }),
-    }
-}
-
-/// Statistics of the channels of the first planes, as far as the levels that are there allow.
-fn report_statistics(shared: &Shared, set: &OpenSet) {
-    for (field, image) in set.opened.images.iter().enumerate() {
-        for (channel, info) in image.channels.iter().enumerate() {
-            if info.role != ChannelRole::Intensity || image.size.is_empty() {
-                continue;
-            }
-            let (field, channel) = (field as u32, channel as u16);
-            let plane = PlaneId { field, channel, z: image.z_count / 2, t: 0 };
-            match statistics::of_channel(&set.pyramid, plane, &set.cancel) {
-                Ok(Some(found)) => {
-                    shared.send(Event::Statistics { set: set.opened.id, field, channel, statistics: Arc::new(found) })
-                }
-                Ok(None) | Err(Error::Cancelled) => {}
-                Err(error) => shared.send(Event::Problem { set: Some(set.opened.id), message: error.to_string() }),
-            }
-        }
-    }
-}
-
-fn make_thumbnail(shared: &Shared, set: &OpenSet) {
-    match thumbnails::make(set, &shared.config.cache_dir) {
-        Ok(Some((size, rgba))) => {
-            shared.send(Event::Thumbnail { path: set.opened.path.clone(), size, rgba: Arc::new(rgba) });
-        }
-        Ok(None) => {}
-        Err(error) => shared.send(Event::Problem { set: Some(set.opened.id), message: error.to_string() }),
-    }
-}
-
 /// Adds up what the open stores hold, for the status bar.
-fn update_memory(shared: &Shared) {
+pub(super) fn update_memory(shared: &Shared) {
     let sets: Vec<_> = shared.sets.lock().values().cloned().collect();
     let (mut mapped, mut disk) = (0, 0);
     for set in sets {
@@ -341,106 +201,6 @@ fn update_memory(shared: &Shared) {
     }
     shared.mapped_bytes.store(mapped, Ordering::Relaxed);
     shared.disk_bytes.store(disk, Ordering::Relaxed);
-}
-
-fn loader(shared: &Arc<Shared>) {
-    // What was last shown of an incomplete tile, so that the same picture is not sent twice.
-    let mut shown: HashMap<(SetId, TileKey), u64> = HashMap::new();
-    loop {
-        match shared.wishes.next() {
-            Task::Stop => return,
-            Task::Load(id, key) => {
-                if contained(shared, Some(id), "Loading a part of the image", || load(shared, id, key)).is_none() {
-                    let reason = "reading it stopped because of a fault in Microtome".into();
-                    shared.send(Event::TileFailed { set: id, key, reason });
-                    shared.wishes.put_back(id, key, Again::Never);
-                }
-            }
-            Task::Sample(request) => {
-                contained(shared, Some(request.set), "Reading values", || sample(shared, &request));
-            }
-            Task::Refresh(id, keys) => {
-                if shown.len() > 4 * MAX_REFRESHED * MAX_REFRESHED {
-                    shown.clear();
-                }
-                contained(shared, Some(id), "Showing progress", || refresh(shared, id, &keys, &mut shown));
-            }
-        }
-    }
-}
-
-fn load(shared: &Shared, id: SetId, key: TileKey) {
-    let Some(set) = shared.set(id) else { return shared.wishes.put_back(id, key, Again::Never) };
-    match set.pyramid.load(key, &set.cancel) {
-        Ok(Loaded::Tile(tile)) => {
-            shared.wishes.brought(id, key);
-            shared.send(Event::Tile(Arc::new(tile)));
-        }
-        Ok(Loaded::Failed(reason)) => {
-            shared.send(Event::TileFailed { set: id, key, reason });
-            shared.wishes.put_back(id, key, Again::Never);
-        }
-        Ok(Loaded::Later(Made::NotYet)) => work_towards(shared, &set, key),
-        Ok(Loaded::Later(_)) => shared.wishes.put_back(id, key, Again::Later),
-        Err(Error::Cancelled) => shared.wishes.put_back(id, key, Again::Never),
-        Err(error) => {
-            // The file as a whole has become unreadable: say it once for the tile, and stop asking for it.
-            shared.send(Event::TileFailed { set: id, key, reason: error.to_string() });
-            shared.wishes.put_back(id, key, Again::Never);
-        }
-    }
-}
-
-/// Makes parts of what a coarse tile needs, for a moment; then the wish list decides what is most wanted.
-fn work_towards(shared: &Shared, set: &OpenSet, key: TileKey) {
-    let id = set.opened.id;
-    let until = Instant::now() + LOADER_TURN;
-    while Instant::now() < until {
-        match set.pyramid.step_towards(key, &set.cancel) {
-            Ok(Step::Progressed) => {}
-            Ok(Step::Ready | Step::Incomplete) => break,
-            Ok(Step::Busy) => return shared.wishes.put_back(id, key, Again::Later),
-            Err(Error::Cancelled) => return shared.wishes.put_back(id, key, Again::Never),
-            Err(error) => {
-                shared.send(Event::TileFailed { set: id, key, reason: error.to_string() });
-                return shared.wishes.put_back(id, key, Again::Never);
-            }
-        }
-    }
-    shared.wishes.put_back(id, key, Again::Soon);
-}
-
-fn sample(shared: &Shared, request: &SampleRequest) {
-    let Some(set) = shared.set(request.set) else { return };
-    let mut values = Vec::new();
-    for &plane in &request.planes {
-        match set.pyramid.sample(plane, request.x, request.y) {
-            Ok(Some(sample)) => values.push((plane.channel, sample)),
-            Ok(None) => {}
-            // An unreadable place has no value to show; the tile itself says why.
-            Err(error) => tracing::debug!("no value: {error}"),
-        }
-    }
-    let field = request.planes.first().map_or(0, |p| p.field);
-    shared.send(Event::Sample { set: request.set, field, x: request.x, y: request.y, values });
-}
-
-fn refresh(shared: &Shared, id: SetId, keys: &[TileKey], shown: &mut HashMap<(SetId, TileKey), u64>) {
-    let Some(set) = shared.set(id) else { return };
-    for &key in keys.iter().take(MAX_REFRESHED) {
-        let there = set.pyramid.provisional_coverage(key);
-        if there == 0 || shown.get(&(id, key)) == Some(&there) {
-            continue;
-        }
-        match set.pyramid.provisional(key) {
-            Ok(Some(tile)) => {
-                shown.insert((id, key), there);
-                shared.send(Event::Tile(Arc::new(tile)));
-            }
-            Ok(None) => {}
-            Err(error) => return shared.send(Event::Problem { set: Some(id), message: error.to_string() }),
-        }
-    }
 }
 
 /// What a background fill asks and tells.
@@ -463,7 +223,7 @@ impl FillWatch for Watch<'_> {
     }
 
     fn between(&self, done: u64, total: u64) -> Result<()> {
-        if self.shared.fills.should_switch(self.set) {
+        if self.shared.fills.should_switch(self.set) || self.shared.alignments.is_busy() {
             self.gave_way.store(true, Ordering::Relaxed);
             self.cancel.cancel();
         }
@@ -482,8 +242,10 @@ impl FillWatch for Watch<'_> {
 
 fn filler(shared: &Arc<Shared>, pool: &rayon::ThreadPool) {
     while let Some(id) = shared.fills.next() {
+        // The pool is the aligner's while it has something to do: what it measures is decoded first.
+        while !shared.alignments.wait_idle() {}
         let Some(set) = shared.set(id) else { continue };
-        if tiles_to_fill(&set.opened.images) > set.pyramid.store().statistics().ready_tiles {
+        if tiles_to_fill(set.pyramid.source().images()) > set.pyramid.store().statistics().ready_tiles {
             let (job, cancel) = shared.begin_job(&set.cancel);
             let watch = Watch {
                 shared,
@@ -493,8 +255,10 @@ fn filler(shared: &Arc<Shared>, pool: &rayon::ThreadPool) {
                 gave_way: AtomicBool::new(false),
                 last: Mutex::new(Instant::now()),
             };
-            let outcome =
-                contained(shared, Some(id), "Preparing the image", || fill_set(&set.pyramid, pool, &watch, &cancel));
+            let outcome = contained(shared, Some(id), "Preparing the image", || match &set.mosaic {
+                Some(mosaic) => fill_fields(&set.pyramid, &|| mosaic.geometry(), pool, &watch, &cancel),
+                None => fill_set(&set.pyramid, pool, &watch, &cancel),
+            });
             let switched = watch.gave_way.load(Ordering::Relaxed) && !set.cancel.is_cancelled();
             shared.end_job(job, outcome.unwrap_or(Ok(())));
             if switched {

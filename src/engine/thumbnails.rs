@@ -3,7 +3,7 @@
 //! They are made from an image's own coarsest level, never from a label or macro picture, and kept where the user alone
 //! can read them.
 
-use super::{OpenSet, statistics};
+use super::{OpenSet, SampledFields, statistics};
 use crate::error::{Error, Result};
 use crate::geom::Size;
 use crate::pixels::TileFormat;
@@ -21,7 +21,9 @@ const FOLDER: &str = "thumbnails";
 
 /// Paints a set's thumbnail from its coarsest level and keeps it. `None` where that level cannot be had now.
 pub(super) fn make(set: &OpenSet, cache_dir: &Path) -> Result<Option<(Size, Vec<u8>)>> {
-    let Some(image) = set.opened.images.first() else { return Ok(None) };
+    let field = set.opened.first();
+    let Some(image) = set.image(field) else { return Ok(None) };
+    let image = &image;
     if image.size.is_empty() {
         return Ok(None);
     }
@@ -40,13 +42,19 @@ pub(super) fn make(set: &OpenSet, cache_dir: &Path) -> Result<Option<(Size, Vec<
         if channel.role != ChannelRole::Intensity {
             continue;
         }
-        let plane = PlaneId { field: 0, channel: index as u16, z: image.z_count / 2, t: 0 };
-        let Loaded::Tile(tile) = set.pyramid.load(TileKey { plane, level, x: 0, y: 0 }, &set.cancel)? else {
-            return Ok(None);
+        let plane = PlaneId { field, channel: index as u16, z: image.z_count / 2, t: 0 };
+        let key = TileKey { plane, level, x: 0, y: 0 };
+        let loaded = match set.fuser() {
+            Some(fuser) => fuser.load(key)?,
+            None => set.pyramid.load(key, &set.cancel)?,
         };
+        let Loaded::Tile(tile) = loaded else { return Ok(None) };
         let mut shown = display.channels[index];
         if channel.format == TileFormat::Gray16
-            && let Some(found) = statistics::of_channel(&set.pyramid, plane, &set.cancel)?
+            && let Some(found) = match &set.mosaic {
+                Some(_) => statistics::of_fields(&set.pyramid, plane, SampledFields::Ready, &set.cancel)?,
+                None => statistics::of_channel(&set.pyramid, plane, &set.cancel)?,
+            }
         {
             (shown.min, shown.max) = (found.window.min, found.window.max);
         }

@@ -2,9 +2,10 @@
 //!
 //! A stale wish disappears with the list it was in, so there is no cancelling of single wishes.
 
+use crate::mosaic::MOSAIC;
 use crate::pyramid::{PlaneId, SetId, TileKey};
 use parking_lot::{Condvar, Mutex};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Wishes kept of a list; a view has far fewer.
@@ -52,7 +53,7 @@ pub enum Again {
     Soon,
     /// In a moment: other threads are making it.
     Later,
-    /// Not at all: it cannot be read.
+    /// Not at all: it cannot be read. A tile of a mosaic is tried again once its fields stand otherwise.
     Never,
 }
 
@@ -66,11 +67,15 @@ pub struct WishList {
 #[derive(Default)]
 struct State {
     set: SetId,
+    /// Of a mosaic: the oldest generation that will do.
+    generation: u64,
     wishes: Vec<TileKey>,
     prefetch: Vec<TileKey>,
     sample: Option<SampleRequest>,
-    /// Held by a loader, or never to be tried again.
-    taken: HashSet<(SetId, TileKey)>,
+    /// Held by a loader, and the generation that was wanted when it took them.
+    taken: HashMap<(SetId, TileKey), u64>,
+    /// Not to be tried again.
+    refused: HashSet<(SetId, TileKey)>,
     /// Brought and not yet taken by the window.
     brought: HashSet<(SetId, TileKey)>,
     /// Worked on in this round: others come first, so that one coarse tile does not hold up what is ready.
@@ -88,8 +93,8 @@ struct State {
 }
 
 impl WishList {
-    /// Replaces the list, most wanted first.
-    pub fn replace(&self, set: SetId, mut wishes: Vec<TileKey>, mut prefetch: Vec<TileKey>) {
+    /// Replaces the list, most wanted first; of a mosaic for `generation` or a later one.
+    pub fn replace(&self, set: SetId, generation: u64, mut wishes: Vec<TileKey>, mut prefetch: Vec<TileKey>) {
         wishes.truncate(MAX_WISHES);
         prefetch.truncate(MAX_WISHES);
         let mut state = self.state.lock();
@@ -98,7 +103,11 @@ impl WishList {
             state.incomplete.clear();
             state.tried.clear();
         }
-        (state.set, state.wishes, state.prefetch) = (set, wishes, prefetch);
+        if state.set != set || state.generation != generation {
+            // Other fields lie under a fused tile now, or the same ones elsewhere.
+            state.refused.retain(|(of, key)| *of != set || key.plane.field != MOSAIC);
+        }
+        (state.set, state.generation, state.wishes, state.prefetch) = (set, generation, wishes, prefetch);
         drop(state);
         self.changed.notify_all();
     }
@@ -132,7 +141,8 @@ impl WishList {
             if state.brought.len() < MAX_UNDELIVERED
                 && let Some((set, key)) = state.pick()
             {
-                state.taken.insert((set, key));
+                let generation = state.generation;
+                state.taken.insert((set, key), generation);
                 state.active += 1;
                 return Task::Load(set, key);
             }
@@ -159,21 +169,26 @@ impl WishList {
         self.changed.notify_all();
     }
 
-    /// A loader could not bring a tile now.
-    pub fn put_back(&self, set: SetId, key: TileKey, again: Again) {
+    /// A loader could not bring a tile now. True where it will not be tried again as the fields stand now.
+    pub fn put_back(&self, set: SetId, key: TileKey, again: Again) -> bool {
         let mut state = self.state.lock();
         state.active -= 1;
-        if again != Again::Never {
-            state.taken.remove(&(set, key));
-            state.incomplete.insert(key);
-        }
+        let taken = state.taken.remove(&(set, key));
+        let is_newest = state.set != set || taken == Some(state.generation);
+        // A fused tile that failed while its fields were moved is not what is wanted now.
+        let is_refused = again == Again::Never && (is_newest || key.plane.field != MOSAIC);
         match again {
+            Again::Never if is_refused => drop(state.refused.insert((set, key))),
+            Again::Never => {}
             Again::Soon => drop(state.tried.insert(key)),
             Again::Later => drop(state.later.insert(key)),
-            Again::Never => {}
+        }
+        if again != Again::Never {
+            state.incomplete.insert(key);
         }
         drop(state);
         self.changed.notify_all();
+        is_refused
     }
 
     /// The window has taken everything that was there, these whole tiles among it. It may wish for them again, with a new
@@ -222,7 +237,8 @@ impl State {
         let set = self.set;
         let free = |state: &Self, key: &TileKey| {
             let tile = (set, *key);
-            !state.taken.contains(&tile) && !state.brought.contains(&tile) && !state.later.contains(key)
+            let is_held = state.taken.contains_key(&tile) || state.brought.contains(&tile);
+            !is_held && !state.refused.contains(&tile) && !state.later.contains(key)
         };
         let fresh = self.wishes.iter().find(|key| !self.tried.contains(key) && free(self, key)).copied();
         let wish = fresh.or_else(|| {
@@ -246,9 +262,9 @@ mod tests {
     #[test]
     fn a_new_list_drops_stale_wishes() {
         let list = WishList::default();
-        list.replace(SetId(1), vec![key(1), key(2), key(3)], vec![]);
+        list.replace(SetId(1), 1, vec![key(1), key(2), key(3)], vec![]);
         assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
-        list.replace(SetId(1), vec![key(9)], vec![key(1), key(8)]);
+        list.replace(SetId(1), 1, vec![key(9)], vec![key(1), key(8)]);
         assert_eq!(list.next(), Task::Load(SetId(1), key(9)));
         assert_eq!(list.next(), Task::Load(SetId(1), key(8)), "key 1 is still held by the first loader");
     }
@@ -256,19 +272,19 @@ mod tests {
     #[test]
     fn a_tile_that_was_brought_is_not_loaded_again_until_the_window_took_it() {
         let list = WishList::default();
-        list.replace(SetId(1), vec![key(1)], vec![key(2)]);
+        list.replace(SetId(1), 1, vec![key(1)], vec![key(2)]);
         assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
         list.brought(SetId(1), key(1));
         assert_eq!(list.next(), Task::Load(SetId(1), key(2)));
         list.delivered([(SetId(1), key(1))]);
-        list.replace(SetId(1), vec![key(1)], vec![]);
+        list.replace(SetId(1), 1, vec![key(1)], vec![]);
         assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
     }
 
     #[test]
     fn loaders_wait_when_nobody_takes_what_they_bring() {
         let list = WishList::default();
-        list.replace(SetId(1), (0..200).map(key).collect(), vec![]);
+        list.replace(SetId(1), 1, (0..200).map(key).collect(), vec![]);
         for n in 0..MAX_UNDELIVERED as u32 {
             assert_eq!(list.next(), Task::Load(SetId(1), key(n)));
             list.brought(SetId(1), key(n));
@@ -280,7 +296,7 @@ mod tests {
     #[test]
     fn a_wish_that_must_wait_is_refreshed_and_then_tried_again() {
         let list = WishList::default();
-        list.replace(SetId(1), vec![key(1)], vec![]);
+        list.replace(SetId(1), 1, vec![key(1)], vec![]);
         assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
         list.put_back(SetId(1), key(1), Again::Later);
         assert_eq!(list.next(), Task::Refresh(SetId(1), vec![key(1)]));
@@ -290,7 +306,7 @@ mod tests {
     #[test]
     fn a_coarse_wish_in_the_making_does_not_hold_up_the_others() {
         let list = WishList::default();
-        list.replace(SetId(1), vec![key(1), key(2)], vec![]);
+        list.replace(SetId(1), 1, vec![key(1), key(2)], vec![]);
         assert_eq!(list.next(), Task::Load(SetId(1), key(1)));
         list.put_back(SetId(1), key(1), Again::Soon);
         assert_eq!(list.next(), Task::Refresh(SetId(1), vec![key(1)]));
@@ -302,15 +318,35 @@ mod tests {
     #[test]
     fn a_provisional_tile_that_is_taken_counts_for_nothing() {
         let list = WishList::default();
-        list.replace(SetId(1), (0..3).map(key).collect(), vec![]);
+        list.replace(SetId(1), 1, (0..3).map(key).collect(), vec![]);
         for _ in 0..2 * MAX_UNDELIVERED {
             assert_eq!(list.next(), Task::Load(SetId(1), key(0)));
             // The window takes a provisional picture of the tile meanwhile: no whole tile is delivered.
             list.delivered([]);
             list.brought(SetId(1), key(0));
             list.delivered([(SetId(1), key(0))]);
-            list.replace(SetId(1), (0..3).map(key).collect(), vec![]);
+            list.replace(SetId(1), 1, (0..3).map(key).collect(), vec![]);
         }
         assert_eq!(list.next(), Task::Load(SetId(1), key(0)));
+    }
+
+    #[test]
+    fn a_fused_tile_that_failed_is_tried_again_once_the_fields_stand_otherwise() {
+        let plane = PlaneId { field: MOSAIC, ..PlaneId::default() };
+        let (fused, stored) = (TileKey { plane, ..key(1) }, key(2));
+        let list = WishList::default();
+        list.replace(SetId(1), 1, vec![fused, stored, key(3)], vec![]);
+        for failing in [fused, stored] {
+            assert_eq!(list.next(), Task::Load(SetId(1), failing));
+            assert!(list.put_back(SetId(1), failing, Again::Never));
+        }
+        list.replace(SetId(1), 1, vec![fused, stored, key(3)], vec![]);
+        assert_eq!(list.next(), Task::Load(SetId(1), key(3)), "nothing changed");
+        list.replace(SetId(1), 2, vec![fused, stored, key(4)], vec![]);
+        assert_eq!(list.next(), Task::Load(SetId(1), fused));
+        assert_eq!(list.next(), Task::Load(SetId(1), key(4)), "a file that cannot be read stays so");
+        list.replace(SetId(1), 3, vec![fused, key(5)], vec![]);
+        assert!(!list.put_back(SetId(1), fused, Again::Never));
+        assert_eq!(list.next(), Task::Load(SetId(1), fused), "it failed under places that are no longer wanted");
     }
 }

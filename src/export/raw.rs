@@ -2,17 +2,14 @@
 
 use super::layout::PixelLayout;
 use super::ome_xml::{OmeImage, ome_xml};
-use super::tiff_writer::{TiffPage, TiledTiffWriter};
+use super::tiff_plan::{PageId, TiffPage, TiffPlan};
+use super::tiff_writer::TiledTiffWriter;
 use super::tile_encoder::{TileCompression, TileEncoder};
 use crate::error::{Error, Result};
 use crate::geom::PixelRect;
 use crate::pixels::{PixelType, TileFormat};
-use crate::pyramid::{Cancel, ChannelRole, ImageInfo, Made, PlaneId, Pyramid, TileKey};
+use crate::pyramid::{Cancel, ChannelRole, ImageInfo, Keep, PlaneId, Pyramid, TileKey};
 use std::path::Path;
-use std::time::Duration;
-
-/// How long to wait for a part that another thread decodes.
-const BUSY_WAIT: Duration = Duration::from_millis(20);
 
 /// What to export.
 #[derive(Debug, Clone)]
@@ -67,23 +64,29 @@ pub fn export_raw(
         let [dx, dy] = image.levels[what.level as usize].downsample;
         [x * dx, y * dy]
     });
-    let description = description(image, what, &pages, region, um_per_px);
-    let mut writer = TiledTiffWriter::create(path)?;
+    let mut plan = TiffPlan::default();
+    let mut description = description(image, what, &pages, region, um_per_px);
+    let ids: Vec<PageId> = pages
+        .iter()
+        .map(|page| {
+            plan.add_page(TiffPage {
+                size: region.size(),
+                tile_side: side,
+                layout: page.layout,
+                compression: what.compression,
+                um_per_px,
+                description: description.take(),
+            })
+        })
+        .collect();
+    let mut writer = TiledTiffWriter::create(path, &plan)?;
     let mut done = 0;
-    for (number, page) in pages.iter().enumerate() {
-        let id = writer.add_page(TiffPage {
-            size: region.size(),
-            tile_side: side,
-            layout: page.layout,
-            compression: what.compression,
-            um_per_px,
-            description: (number == 0).then(|| description.clone()).flatten(),
-        });
+    for (page, &id) in pages.iter().zip(&ids) {
         let mut encoder = TileEncoder::new(what.compression, page.layout, side, path)?;
         for (y, x) in (0..down).flat_map(|y| (0..across).map(move |x| (y, x))) {
             cancel.check()?;
             let rect = PixelRect::new(region.x + x * side, region.y + y * side, side, side).intersect(region);
-            let mut pixels = gather(pyramid, image, page, what.level, rect, path, cancel)?;
+            let mut pixels = gather(pyramid, image, page, what.level, rect, cancel)?;
             to_file_samples(image.pixel_type, &mut pixels);
             writer.write_tile(id, x, y, &encoder.encode(&pixels, path)?)?;
             done += 1;
@@ -151,6 +154,7 @@ fn description(
         t_count: image.t_count,
         channels: &channels,
         um_per_px,
+        objective: None,
     }))
 }
 
@@ -161,10 +165,12 @@ fn gather(
     page: &Page,
     level: u8,
     rect: PixelRect,
-    path: &Path,
     cancel: &Cancel,
 ) -> Result<Vec<u8>> {
     let side = image.tile_side;
+    // Tiles that lie in several of the output are kept, so that they are decoded once.
+    let aligned = rect.x.is_multiple_of(side) && rect.y.is_multiple_of(side);
+    let keep = if aligned { Keep::IfDecodedWithOthers } else { Keep::Always };
     let out_bpp = page.layout.bytes_per_px();
     let mut out = vec![0; page.layout.tile_bytes(side)];
     let mut offset = 0;
@@ -173,49 +179,28 @@ fn gather(
         for ty in rect.y / side..=(rect.bottom() - 1) / side {
             for tx in rect.x / side..=(rect.right() - 1) / side {
                 let key = TileKey { plane, level, x: tx, y: ty };
-                let bytes = read(pyramid, key, path, cancel)?;
                 let tile = image.tile_rect(key);
                 let part = tile.intersect(rect);
-                for y in part.y..part.bottom() {
-                    let from = ((y - tile.y) * side + part.x - tile.x) as usize * bpp;
-                    let to = ((y - rect.y) * side + part.x - rect.x) as usize * out_bpp;
-                    let from = &bytes[from..from + part.width as usize * bpp];
-                    if bpp == out_bpp {
-                        out[to..to + from.len()].copy_from_slice(from);
-                    } else {
-                        for (x, px) in from.chunks_exact(bpp).enumerate() {
-                            let at = to + x * out_bpp + offset;
-                            out[at..at + bpp].copy_from_slice(px);
+                pyramid.visit_tile(key, keep, cancel, &mut |bytes| {
+                    for y in part.y..part.bottom() {
+                        let from = ((y - tile.y) * side + part.x - tile.x) as usize * bpp;
+                        let to = ((y - rect.y) * side + part.x - rect.x) as usize * out_bpp;
+                        let from = &bytes[from..from + part.width as usize * bpp];
+                        if bpp == out_bpp {
+                            out[to..to + from.len()].copy_from_slice(from);
+                        } else {
+                            for (x, px) in from.chunks_exact(bpp).enumerate() {
+                                let at = to + x * out_bpp + offset;
+                                out[at..at + bpp].copy_from_slice(px);
+                            }
                         }
                     }
-                }
+                })?;
             }
         }
         offset += bpp;
     }
     Ok(out)
-}
-
-/// A stored tile, made first where it is not there yet.
-fn read(pyramid: &Pyramid, key: TileKey, path: &Path, cancel: &Cancel) -> Result<Vec<u8>> {
-    loop {
-        match pyramid.fill(key, &|_| cancel.check(), cancel)? {
-            Made::Ready => {
-                if let Some(tile) = pyramid.read(key)? {
-                    return Ok(tile.bytes);
-                }
-            }
-            Made::Busy | Made::NotYet => pyramid.wait_for_release(BUSY_WAIT),
-            Made::Incomplete => {
-                let reason = pyramid.failure(key).unwrap_or_else(|| "something beneath it is damaged".into());
-                return Err(Error::format(
-                    format!("a part of the image cannot be read ({reason}), export a region without it"),
-                    path,
-                ));
-            }
-        }
-        cancel.check()?;
-    }
 }
 
 /// Stored samples of signed types are shifted to start at zero: shift them back.

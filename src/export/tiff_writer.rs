@@ -1,221 +1,143 @@
-//! A tiled BigTIFF, written front to back: tiles as they come, directories at the end.
+//! A tiled TIFF, written front to back: its directories first, then tiles as they come.
 //!
 //! Tiles of all pages and levels may come in any order, so a pyramid is written in one pass over the image.
-//! Memory is 16 bytes a tile, whatever the image's size.
+//! Nothing is kept of a tile once it is written: where it lies goes straight into the tables of the file.
 
-use super::layout::{PixelLayout, SampleKind};
+use super::tiff_plan::{LaidOut, PageId, TiffPlan};
 use super::tile_encoder::TileCompression;
 use crate::error::{Error, Result};
 use crate::geom::Size;
-use std::fs::File;
+use crate::store::{WriteBehind, read_exact_at};
 use std::path::{Path, PathBuf};
-use tiff::encoder::{Rational, TiffEncoder, TiffKindBig};
-use tiff::tags::{PhotometricInterpretation, PlanarConfiguration, Predictor, ResolutionUnit, SampleFormat, Tag};
-use tiff::{TiffError, TiffResult};
-
-/// One image in the file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TiffPage {
-    /// Its size; tiles at the right and bottom edge are whole squares all the same.
-    pub size: Size,
-    /// The side of a tile, a multiple of 16.
-    pub tile_side: u32,
-    /// What a pixel is.
-    pub layout: PixelLayout,
-    /// How its tiles are packed.
-    pub compression: TileCompression,
-    /// Micrometres a pixel, x and y.
-    pub um_per_px: Option<[f64; 2]>,
-    /// ASCII text for the page, such as OME-XML.
-    pub description: Option<String>,
-}
-
-/// A page or a level of the file that is being written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageId(usize);
 
 /// Writes a file; it appears under its name with [`TiledTiffWriter::finish`], and not at all otherwise.
 pub struct TiledTiffWriter {
-    encoder: TiffEncoder<File, TiffKindBig>,
     temporary: tempfile::NamedTempFile,
+    behind: WriteBehind,
     path: PathBuf,
-    pages: Vec<Directory>,
+    laid_out: LaidOut,
+    pages: Vec<Page>,
+    /// Where the next tile goes.
+    end: u64,
 }
 
 /// A page as far as it is written.
-struct Directory {
-    page: TiffPage,
-    /// The page that it is a reduced level of.
-    parent: Option<usize>,
-    offsets: Vec<u64>,
-    byte_counts: Vec<u64>,
+struct Page {
+    tiles: Size,
+    /// Tiles that are still to come.
+    missing: u64,
+    compression: TileCompression,
 }
 
 impl TiledTiffWriter {
     /// Starts a file that will be `path`; the folder must exist.
-    pub fn create(path: &Path) -> Result<Self> {
+    pub fn create(path: &Path, plan: &TiffPlan) -> Result<Self> {
+        let mut laid_out = plan.lay_out(path)?;
         let temporary = super::temporary_beside(path)?;
-        let file = temporary.as_file().try_clone().map_err(|e| Error::io("cannot write", e, path))?;
-        let encoder = TiffEncoder::new_big(file).map_err(|e| failed(e, path))?;
-        Ok(Self { encoder, temporary, path: path.to_owned(), pages: Vec::new() })
-    }
-
-    /// Adds a page. Readers see pages in the order in which they were added.
-    pub fn add_page(&mut self, page: TiffPage) -> PageId {
-        self.add(page, None)
-    }
-
-    /// Adds a reduced level to a page, finest first; it lies in the page's SubIFDs.
-    pub fn add_level(&mut self, of: PageId, size: Size) -> PageId {
-        let page = &self.pages[of.0].page;
-        let um_per_px = page.um_per_px.map(|[x, y]| {
-            let factor = |full: u32, reduced: u32| f64::from(full) / f64::from(reduced.max(1));
-            [x * factor(page.size.width, size.width), y * factor(page.size.height, size.height)]
+        let mut behind = WriteBehind::new(temporary.as_file()).map_err(|e| Error::io("cannot write", e, path))?;
+        for (at, bytes) in laid_out.blocks.drain(..) {
+            behind.write_all_at(&bytes, at).map_err(|e| Error::io("cannot write", e, path))?;
+        }
+        let pages = plan.pages.iter().map(|planned| {
+            let tiles = planned.page.tiles();
+            Page { tiles, missing: tiles.area(), compression: planned.page.compression }
         });
-        self.add(TiffPage { size, um_per_px, description: None, ..page.clone() }, Some(of.0))
+        let (pages, end) = (pages.collect(), laid_out.tiles_at);
+        Ok(Self { temporary, behind, path: path.to_owned(), laid_out, pages, end })
     }
 
-    fn add(&mut self, page: TiffPage, parent: Option<usize>) -> PageId {
-        let tiles = (columns(&page) * u64::from(page.size.height.div_ceil(page.tile_side))) as usize;
-        self.pages.push(Directory { page, parent, offsets: vec![0; tiles], byte_counts: vec![0; tiles] });
-        PageId(self.pages.len() - 1)
-    }
-
-    /// Writes a packed tile; `x` and `y` count tiles.
+    /// Writes a packed tile; `x` and `y` count tiles. Each tile is written once.
     pub fn write_tile(&mut self, page: PageId, x: u32, y: u32, packed: &[u8]) -> Result<()> {
-        let offset = append(&mut self.encoder, packed).map_err(|e| failed(e, &self.path))?;
-        let directory = &mut self.pages[page.0];
-        let index = (columns(&directory.page) * u64::from(y) + u64::from(x)) as usize;
-        directory.offsets[index] = offset;
-        directory.byte_counts[index] = packed.len() as u64;
+        let written = &mut self.pages[page.0];
+        let index = u64::from(written.tiles.width) * u64::from(y) + u64::from(x);
+        let tables = self.laid_out.tables[page.0];
+        let failed = |e| Error::io("cannot write", e, &self.path);
+        // An empty tile stays a hole in the file, which takes no room where the system knows holes.
+        if written.compression != TileCompression::None || packed.iter().any(|&byte| byte != 0) {
+            self.behind.write_all_at(packed, self.end).map_err(failed)?;
+        }
+        let count = packed.len() as u32;
+        if self.laid_out.is_big {
+            self.behind.write_all_at(&self.end.to_ne_bytes(), tables.offsets_at + 8 * index).map_err(failed)?;
+        } else {
+            // A classic file is one whose offsets fit, by its worst size.
+            let offset = self.end as u32;
+            self.behind.write_all_at(&offset.to_ne_bytes(), tables.offsets_at + 4 * index).map_err(failed)?;
+        }
+        self.behind.write_all_at(&count.to_ne_bytes(), tables.byte_counts_at + 4 * index).map_err(failed)?;
+        self.end = (self.end + packed.len() as u64).next_multiple_of(2);
+        written.missing -= 1;
         Ok(())
     }
 
-    /// Writes the directories, waits for the disk and gives the file its name.
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Ends the file where it lies, still under its temporary name, which is returned.
     ///
     /// Fails when a tile was never written.
-    pub fn finish(mut self) -> Result<()> {
-        let missing: usize = self.pages.iter().flat_map(|d| &d.byte_counts).filter(|&&n| n == 0).count();
+    pub(super) fn complete(&mut self) -> Result<&Path> {
+        let missing: u64 = self.pages.iter().map(|page| page.missing).sum();
         if missing > 0 {
             return Err(Error::format(format!("{missing} tiles were not written"), &self.path));
         }
-        self.write_directories().map_err(|e| failed(e, &self.path))?;
-        let Self { temporary, path, .. } = self;
-        super::keep_temporary(temporary, &path)
+        // Holes at the end count too.
+        self.temporary.as_file().set_len(self.end).map_err(|e| Error::io("cannot write", e, &self.path))?;
+        Ok(self.temporary.path())
     }
 
-    fn write_directories(&mut self) -> TiffResult<()> {
-        for index in 0..self.pages.len() {
-            if self.pages[index].parent.is_some() {
-                continue;
+    /// Reads the tables of tiles back from the file: every tile must lie where tiles are, and together they must fill that
+    /// part.
+    pub(super) fn check_tables(&self) -> Result<()> {
+        let failed = |e| Error::io("cannot read back", e, &self.path);
+        let file = self.temporary.as_file();
+        let mut taken_bytes = 0;
+        for (page, tables) in self.pages.iter().zip(&self.laid_out.tables) {
+            for index in 0..page.tiles.area() {
+                let (mut offset, mut count) = ([0; 8], [0; 4]);
+                let offset = if self.laid_out.is_big {
+                    read_exact_at(file, &mut offset, tables.offsets_at + 8 * index).map_err(failed)?;
+                    u64::from_ne_bytes(offset)
+                } else {
+                    let mut short = [0; 4];
+                    read_exact_at(file, &mut short, tables.offsets_at + 4 * index).map_err(failed)?;
+                    u64::from(u32::from_ne_bytes(short))
+                };
+                read_exact_at(file, &mut count, tables.byte_counts_at + 4 * index).map_err(failed)?;
+                let count = u64::from(u32::from_ne_bytes(count));
+                if count == 0 || offset < self.laid_out.tiles_at || offset + count > self.end {
+                    return Err(Error::format(
+                        "the written file did not pass its check (a tile lies outside)",
+                        &self.path,
+                    ));
+                }
+                taken_bytes += count.next_multiple_of(2);
             }
-            let mut levels = Vec::new();
-            for level in self.pages.iter().filter(|d| d.parent == Some(index)) {
-                let mut directory = self.encoder.extra_directory()?;
-                write_tags(&mut directory, level)?;
-                levels.push(directory.finish_with_offsets()?.pointer.0);
-            }
-            let mut directory = self.encoder.image_directory()?;
-            write_tags(&mut directory, &self.pages[index])?;
-            if !levels.is_empty() {
-                directory.write_tag(Tag::SubIfd, levels.as_slice())?;
-            }
-            directory.finish()?;
+        }
+        if taken_bytes != self.end - self.laid_out.tiles_at {
+            return Err(Error::format("the written file did not pass its check (tiles are missing)", &self.path));
         }
         Ok(())
     }
-}
 
-fn columns(page: &TiffPage) -> u64 {
-    u64::from(page.size.width.div_ceil(page.tile_side))
-}
-
-/// Appends bytes to the file and tells where they start.
-fn append(encoder: &mut TiffEncoder<File, TiffKindBig>, bytes: &[u8]) -> TiffResult<u64> {
-    // The crate appends data through a directory only. This one is never finished, because dropping it would write it;
-    // it is empty, so forgetting it leaks nothing.
-    let mut directory = encoder.extra_directory()?;
-    let offset = directory.write_data(bytes);
-    std::mem::forget(directory);
-    offset
-}
-
-fn write_tags(
-    directory: &mut tiff::encoder::DirectoryEncoder<'_, File, TiffKindBig>,
-    written: &Directory,
-) -> TiffResult<()> {
-    let page = &written.page;
-    let PixelLayout { kind, bits, samples } = page.layout;
-    let jpeg = matches!(page.compression, TileCompression::Jpeg { .. });
-    let photometric = match samples {
-        1 | 2 => PhotometricInterpretation::BlackIsZero,
-        _ if jpeg => PhotometricInterpretation::YCbCr,
-        _ => PhotometricInterpretation::RGB,
-    };
-    let sample_format = match kind {
-        SampleKind::Unsigned => SampleFormat::Uint,
-        SampleKind::Signed => SampleFormat::Int,
-        SampleKind::Float => SampleFormat::IEEEFP,
-    };
-    directory.write_tag(Tag::NewSubfileType, u32::from(written.parent.is_some()))?;
-    directory.write_tag(Tag::ImageWidth, page.size.width)?;
-    directory.write_tag(Tag::ImageLength, page.size.height)?;
-    directory.write_tag(Tag::BitsPerSample, vec![bits; usize::from(samples)].as_slice())?;
-    directory.write_tag(Tag::Compression, page.compression.method())?;
-    directory.write_tag(Tag::PhotometricInterpretation, photometric)?;
-    directory.write_tag(Tag::SamplesPerPixel, samples)?;
-    directory.write_tag(Tag::PlanarConfiguration, PlanarConfiguration::Chunky)?;
-    directory.write_tag(Tag::SampleFormat, vec![sample_format; usize::from(samples)].as_slice())?;
-    if samples.is_multiple_of(2) {
-        directory.write_tag(Tag::ExtraSamples, [UNASSOCIATED_ALPHA].as_slice())?;
-    }
-    directory.write_tag(Tag::TileWidth, page.tile_side)?;
-    directory.write_tag(Tag::TileLength, page.tile_side)?;
-    directory.write_tag(Tag::TileOffsets, written.offsets.as_slice())?;
-    directory.write_tag(Tag::TileByteCounts, written.byte_counts.as_slice())?;
-    if photometric == PhotometricInterpretation::YCbCr {
-        // The JPEG encoder keeps colour at full resolution; TIFF would assume half.
-        directory.write_tag(Tag::Unknown(YCBCR_SUBSAMPLING), [1_u16, 1].as_slice())?;
-    }
-    if page.compression.uses_differences(page.layout) {
-        directory.write_tag(Tag::Predictor, Predictor::Horizontal)?;
-    }
-    if let Some([x, y]) = page.um_per_px {
-        directory.write_tag(Tag::XResolution, per_cm(x))?;
-        directory.write_tag(Tag::YResolution, per_cm(y))?;
-        directory.write_tag(Tag::ResolutionUnit, ResolutionUnit::Centimeter)?;
-    }
-    if let Some(text) = &page.description {
-        directory.write_tag(Tag::ImageDescription, text.as_str())?;
-    }
-    Ok(())
-}
-
-/// TIFF's number for the chroma subsampling tag, which the crate has no name for.
-const YCBCR_SUBSAMPLING: u16 = 530;
-
-/// The last sample of a pixel is its opacity, and colours are not multiplied by it.
-const UNASSOCIATED_ALPHA: u16 = 2;
-
-/// Pixels a centimetre, as a fraction that is good to one in ten thousand down to a kilometre a pixel.
-fn per_cm(um_per_px: f64) -> Rational {
-    let pixels = 10_000.0 / um_per_px;
-    let d = if pixels < 4_000.0 { 1_000_000 } else { 1_000 };
-    Rational { n: (pixels * f64::from(d)).round().clamp(1.0, f64::from(u32::MAX)) as u32, d }
-}
-
-fn failed(error: TiffError, path: &Path) -> Error {
-    match error {
-        TiffError::IoError(e) => Error::io("cannot write", e, path),
-        e => Error::format(format!("cannot write TIFF: {e}"), path),
+    /// Ends the file, waits for the disk and gives the file its name.
+    ///
+    /// Fails when a tile was never written.
+    pub fn finish(mut self) -> Result<()> {
+        self.complete()?;
+        super::keep_temporary(self.temporary, &self.path)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tiff_plan::TiffPage;
     use super::*;
-    use crate::export::TileEncoder;
+    use crate::export::{PixelLayout, TileEncoder};
     use crate::pixels::TileFormat;
+    use std::fs::File;
     use tiff::decoder::{Decoder, DecodingResult};
 
     fn page(format: TileFormat, compression: TileCompression) -> TiffPage {
@@ -249,6 +171,12 @@ mod tests {
         pixels
     }
 
+    fn start(page: &TiffPage, path: &Path) -> (TiledTiffWriter, PageId) {
+        let mut plan = TiffPlan::default();
+        let id = plan.add_page(page.clone());
+        (TiledTiffWriter::create(path, &plan).expect("create"), id)
+    }
+
     /// Writes all tiles of a page in an order of their own.
     fn write_all(writer: &mut TiledTiffWriter, id: PageId, format: TileFormat, page: &TiffPage, path: &Path) {
         let mut encoder = TileEncoder::new(page.compression, page.layout, 16, path).expect("encoder");
@@ -274,8 +202,7 @@ mod tests {
         let expected: Vec<u16> = (0..20).flat_map(|y| (0..40).map(move |x| sample(x, y))).collect();
         for format in [TileFormat::Gray8, TileFormat::Gray16, TileFormat::Rgb8] {
             let page = page(format, TileCompression::None);
-            let mut writer = TiledTiffWriter::create(&path).expect("create");
-            let id = writer.add_page(page.clone());
+            let (mut writer, id) = start(&page, &path);
             write_all(&mut writer, id, format, &page, &path);
             writer.finish().expect("finish");
             match (format, decoded(&path)) {
@@ -297,8 +224,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a.tif");
         let page = page(TileFormat::Gray8, TileCompression::None);
-        let mut writer = TiledTiffWriter::create(&path).expect("create");
-        let id = writer.add_page(page.clone());
+        let (mut writer, id) = start(&page, &path);
         write_all(&mut writer, id, TileFormat::Gray8, &page, &path);
         assert!(!path.exists());
         drop(writer);
@@ -309,19 +235,30 @@ mod tests {
     fn a_missing_tile_is_an_error_and_leaves_no_file() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a.tif");
-        let mut writer = TiledTiffWriter::create(&path).expect("create");
-        writer.add_page(page(TileFormat::Gray8, TileCompression::None));
+        let (writer, _) = start(&page(TileFormat::Gray8, TileCompression::None), &path);
         let error = writer.finish().expect_err("no tile was written");
         assert!(error.to_string().contains("6 tiles were not written"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 0);
     }
 
     #[test]
-    fn resolutions_keep_four_digits_from_nanometres_to_centimetres_a_pixel() {
-        for um_per_px in [0.05, 0.2527, 0.5, 1.3, 40.0, 10_000.0] {
-            let Rational { n, d } = per_cm(um_per_px);
-            let back = 10_000.0 * f64::from(d) / f64::from(n);
-            assert!((back / um_per_px - 1.0).abs() < 1e-4, "{um_per_px} became {back}");
+    fn an_empty_tile_takes_no_room_and_is_read_back_as_zeros() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.tif");
+        let mut page = page(TileFormat::Gray8, TileCompression::None);
+        (page.size, page.tile_side) = (Size::new(2048, 1024), 1024);
+        let (mut writer, id) = start(&page, &path);
+        writer.write_tile(id, 0, 0, &vec![7; 1 << 20]).expect("written");
+        writer.write_tile(id, 1, 0, &vec![0; 1 << 20]).expect("written");
+        writer.finish().expect("finished");
+        let mut decoder = Decoder::new(File::open(&path).expect("open")).expect("a TIFF");
+        let DecodingResult::U8(pixels) = decoder.read_image().expect("pixels") else { panic!("another sample type") };
+        assert!(pixels.chunks(1024).zip([7, 0].iter().cycle()).all(|(half, v)| half.iter().all(|p| p == v)));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            let taken_bytes = std::fs::metadata(&path).expect("there").blocks() * 512;
+            println!("{taken_bytes} bytes on the disk");
         }
     }
 }

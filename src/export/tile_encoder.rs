@@ -2,12 +2,10 @@
 //!
 //! An encoder is for one thread; many threads encode while one writes.
 
+use super::jpeg::{JpegColor, JpegEncoder};
 use super::layout::{PixelLayout, SampleKind};
 use crate::error::{Error, Result};
-use image::ExtendedColorType;
-use image::codecs::jpeg::JpegEncoder;
 use std::path::Path;
-use tiff::tags::CompressionMethod;
 
 /// How tiles are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +18,7 @@ pub enum TileCompression {
     Deflate,
     /// Lossless; fast, and read by newer programs.
     Zstd,
-    /// Lossy, for 8-bit light-microscope pictures.
+    /// Lossy, for 8-bit pictures.
     Jpeg {
         /// From 1 to 100.
         quality: u8,
@@ -29,13 +27,13 @@ pub enum TileCompression {
 
 impl TileCompression {
     /// TIFF's number for it.
-    pub(super) fn method(self) -> CompressionMethod {
+    pub(super) fn method(self) -> u16 {
         match self {
-            Self::None => CompressionMethod::None,
-            Self::Lzw => CompressionMethod::LZW,
-            Self::Deflate => CompressionMethod::Deflate,
-            Self::Zstd => CompressionMethod::ZSTD,
-            Self::Jpeg { .. } => CompressionMethod::ModernJPEG,
+            Self::None => 1,
+            Self::Lzw => 5,
+            Self::Deflate => 8,
+            Self::Zstd => 50_000,
+            Self::Jpeg { .. } => 7,
         }
     }
 
@@ -43,13 +41,34 @@ impl TileCompression {
     pub(super) fn uses_differences(self, layout: PixelLayout) -> bool {
         matches!(self, Self::Lzw | Self::Deflate | Self::Zstd) && layout.kind != SampleKind::Float && layout.bits <= 16
     }
+
+    /// Pixels a sample of colour stands for along each side: JPEG's colour is halved where the quality is not the best.
+    pub(super) fn chroma_step(self) -> u16 {
+        if matches!(self, Self::Jpeg { quality } if quality < FULL_COLOR_QUALITY) { 2 } else { 1 }
+    }
+
+    /// The most bytes that a tile of so many may become.
+    pub(super) fn worst_tile_bytes(self, tile: u64) -> u64 {
+        const BESIDE_BYTES: u64 = 1024;
+        match self {
+            Self::None => tile,
+            // Codes of at most 12 bits stand for at least one byte each.
+            Self::Lzw => tile + tile / 2 + tile / 64 + BESIDE_BYTES,
+            Self::Deflate | Self::Zstd => tile + tile / 256 + BESIDE_BYTES,
+            // Noise at the best quality.
+            Self::Jpeg { .. } => 2 * tile + BESIDE_BYTES,
+        }
+    }
 }
 
-/// The speed of deflate, of 0 to 12: above 6 the files hardly get smaller.
-const DEFLATE_LEVEL: i32 = 6;
+/// From this JPEG quality on colour keeps its full resolution, as in other programs.
+const FULL_COLOR_QUALITY: u8 = 90;
 
-/// The speed of zstd, of 1 to 22: differences of noisy samples gain nothing from more.
-const ZSTD_LEVEL: i32 = 3;
+/// The speed of deflate, of 0 to 12: above 1 the differences of noisy samples hardly get smaller.
+const DEFLATE_LEVEL: i32 = 1;
+
+/// The speed of zstd, of 1 to 22: the same holds.
+const ZSTD_LEVEL: i32 = 1;
 
 /// Packs tiles of one layout.
 pub struct TileEncoder {
@@ -66,7 +85,7 @@ enum Packer {
     Lzw,
     Deflate(libdeflater::Compressor),
     Zstd(zstd::bulk::Compressor<'static>),
-    Jpeg(u8),
+    Jpeg(Box<JpegEncoder>),
 }
 
 impl TileEncoder {
@@ -85,63 +104,100 @@ impl TileEncoder {
             TileCompression::Jpeg { .. } if layout.bits != 8 || layout.samples.is_multiple_of(2) => {
                 return Err(Error::unsupported("JPEG holds 8-bit samples only, choose another compression", path));
             }
-            TileCompression::Jpeg { quality } => Packer::Jpeg(quality.clamp(1, 100)),
+            TileCompression::Jpeg { quality } => {
+                let color = match (layout.samples, compression.chroma_step()) {
+                    (1, _) => JpegColor::Gray,
+                    (_, 1) => JpegColor::Full,
+                    _ => JpegColor::Halved,
+                };
+                Packer::Jpeg(Box::new(JpegEncoder::new(quality, color)))
+            }
         };
         Ok(Self { layout, side, compression, packer, differences: Vec::new() })
     }
 
     /// The packed bytes of a tile. `pixels` are whole rows of the whole square, 16-bit samples in the machine's order.
+    ///
+    /// JPEG tiles lack their tables, which lie in the page: see `jpeg_tables`.
     pub fn encode(&mut self, pixels: &[u8], path: &Path) -> Result<Vec<u8>> {
+        let mut packed = Vec::new();
+        self.encode_into(pixels, &mut packed, path)?;
+        Ok(packed)
+    }
+
+    /// The same into a buffer whose old content goes.
+    pub(super) fn encode_into(&mut self, pixels: &[u8], packed: &mut Vec<u8>, path: &Path) -> Result<()> {
         debug_assert_eq!(pixels.len(), self.layout.tile_bytes(self.side));
-        if matches!(self.packer, Packer::Lzw | Packer::Deflate(_) | Packer::Zstd(_)) {
-            self.differences.clear();
-            self.differences.extend_from_slice(pixels);
+        packed.clear();
+        let samples = if self.compression.uses_differences(self.layout) {
             let row_bytes = self.side as usize * self.layout.bytes_per_px();
-            if self.compression.uses_differences(self.layout) {
-                self.differences.chunks_exact_mut(row_bytes).for_each(|row| take_differences(row, self.layout));
-            }
-        }
+            self.differences.resize(pixels.len(), 0);
+            let rows = self.differences.chunks_exact_mut(row_bytes).zip(pixels.chunks_exact(row_bytes));
+            rows.for_each(|(to, from)| take_differences(from, to, self.layout));
+            &self.differences
+        } else {
+            pixels
+        };
         match &mut self.packer {
-            Packer::None => Ok(pixels.to_vec()),
-            Packer::Lzw => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8)
-                .encode(&self.differences)
-                .map_err(|e| Error::format(format!("LZW failed: {e}"), path)),
+            Packer::None => packed.extend_from_slice(pixels),
+            Packer::Lzw => {
+                let mut encoder = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
+                encoder
+                    .into_vec(packed)
+                    .encode_all(samples)
+                    .status
+                    .map_err(|e| Error::format(format!("LZW failed: {e}"), path))?;
+            }
             Packer::Deflate(compressor) => {
-                let mut packed = vec![0; compressor.zlib_compress_bound(self.differences.len())];
+                packed.resize(compressor.zlib_compress_bound(samples.len()), 0);
                 let len = compressor
-                    .zlib_compress(&self.differences, &mut packed)
+                    .zlib_compress(samples, packed)
                     .map_err(|e| Error::format(format!("deflate failed: {e}"), path))?;
                 packed.truncate(len);
-                Ok(packed)
             }
             Packer::Zstd(compressor) => {
-                compressor.compress(&self.differences).map_err(|e| Error::io("zstd failed", e, path))
+                packed.resize(zstd::zstd_safe::compress_bound(samples.len()), 0);
+                let len = compressor
+                    .compress_to_buffer(samples, packed.as_mut_slice())
+                    .map_err(|e| Error::io("zstd failed", e, path))?;
+                packed.truncate(len);
             }
-            Packer::Jpeg(quality) => {
-                let color = if self.layout.samples == 3 { ExtendedColorType::Rgb8 } else { ExtendedColorType::L8 };
-                let mut packed = Vec::new();
-                JpegEncoder::new_with_quality(&mut packed, *quality)
-                    .encode(pixels, self.side, self.side, color)
-                    .map_err(|e| Error::format(format!("JPEG failed: {e}"), path))?;
-                Ok(packed)
-            }
+            Packer::Jpeg(encoder) => encoder.encode_tile(pixels, self.side, packed),
         }
+        Ok(())
+    }
+
+    /// The tables that the JPEG tiles of a page share, as they stand in the page; `None` for other compressions.
+    pub(super) fn jpeg_tables(
+        compression: TileCompression,
+        layout: PixelLayout,
+        side: u32,
+        path: &Path,
+    ) -> Result<Option<Vec<u8>>> {
+        Ok(match Self::new(compression, layout, side, path)?.packer {
+            Packer::Jpeg(encoder) => Some(encoder.tables()),
+            _ => None,
+        })
     }
 }
 
-/// Replaces every sample of a row but the first pixel's by its difference from the pixel to its left.
-fn take_differences(row: &mut [u8], layout: PixelLayout) {
+/// Writes every sample of a row but the first pixel's as its difference from the pixel to its left.
+fn take_differences(from: &[u8], to: &mut [u8], layout: PixelLayout) {
     let samples = usize::from(layout.samples);
     if layout.bits == 8 {
-        for at in (samples..row.len()).rev() {
-            row[at] = row[at].wrapping_sub(row[at - samples]);
+        let first = samples.min(from.len());
+        to[..first].copy_from_slice(&from[..first]);
+        for ((out, &sample), &left) in to[first..].iter_mut().zip(&from[first..]).zip(from) {
+            *out = sample.wrapping_sub(left);
         }
         return;
     }
-    let at = |row: &[u8], n: usize| u16::from_ne_bytes([row[2 * n], row[2 * n + 1]]);
-    for n in (samples..row.len() / 2).rev() {
-        let difference = at(row, n).wrapping_sub(at(row, n - samples));
-        row[2 * n..2 * n + 2].copy_from_slice(&difference.to_ne_bytes());
+    let first = (2 * samples).min(from.len());
+    to[..first].copy_from_slice(&from[..first]);
+    let value = |bytes: &[u8]| u16::from_ne_bytes([bytes[0], bytes[1]]);
+    let pairs = from[first..].chunks_exact(2).zip(from.chunks_exact(2));
+    for (out, (sample, left)) in to[first..].chunks_exact_mut(2).zip(pairs) {
+        out.copy_from_slice(&value(sample).wrapping_sub(value(left)).to_ne_bytes());
     }
 }
 

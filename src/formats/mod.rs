@@ -8,13 +8,15 @@ mod chunks;
 mod jpeg2000;
 mod picture;
 mod source_file;
+mod survey;
 mod tiff;
 mod units;
 
 pub use source_file::DECODER_EPOCH;
+pub use survey::{PlaneNote, StagePlace, StageUnit, Survey, Surveyed, SurveyedImage};
 
 use crate::error::{Error, Result};
-use crate::pyramid::Source;
+use crate::pyramid::{ImageInfo, Source};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -85,6 +87,35 @@ pub fn open(path: &Path) -> Result<Opened> {
         Some(format) => (format.open)(path),
         None => Err(Error::unsupported(unknown_words(&head), path)),
     }
+}
+
+/// Reads headers only, keeps nothing open, and says where the stage stood.
+pub fn survey(path: &Path) -> Result<Surveyed> {
+    let head = read_head(path)?;
+    if tiff::detect(&head, path) {
+        return tiff::survey(path);
+    }
+    Ok(Surveyed::Own(plain_survey(path, &head)?))
+}
+
+/// [`survey`] of a file together with those that share its description.
+pub fn survey_set(path: &Path) -> Result<Survey> {
+    let head = read_head(path)?;
+    if tiff::detect(&head, path) || tiff::detect_companion(&head, path) {
+        return tiff::survey_set(path);
+    }
+    plain_survey(path, &head)
+}
+
+/// The survey of a file that knows nothing of stages.
+fn plain_survey(path: &Path, head: &[u8]) -> Result<Survey> {
+    if head.is_empty() {
+        return Err(Error::format("the file is empty", path));
+    }
+    let format = format_of(head, path).ok_or_else(|| Error::unsupported(unknown_words(head), path))?;
+    let opened = (format.open)(path)?;
+    let of = |info: &ImageInfo| SurveyedImage { info: info.clone(), stage: None, region: None, planes: Vec::new() };
+    Ok(Survey { images: opened.source.images().iter().map(of).collect(), members: Vec::new() })
 }
 
 /// The format that recognises a file, by its content; nothing where none does or it cannot be read.

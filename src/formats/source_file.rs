@@ -65,6 +65,11 @@ impl FileSet {
         &self.files[file as usize].path
     }
 
+    /// The paths of all files, in the order they were added.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|f| f.path.as_path())
+    }
+
     /// Bytes in a file when it was opened.
     pub fn len(&self, file: u32) -> u64 {
         self.files[file as usize].len

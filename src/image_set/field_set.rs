@@ -1,6 +1,7 @@
 //! What a recogniser found in a folder: the fields of one mosaic, with their places and their planes.
 
 use crate::geom::{Point, Size};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Fields that belong together: one well, scene or region. Headers only; frozen once made.
@@ -94,7 +95,7 @@ pub enum Layout {
 }
 
 /// A grid that was guessed from names and can be corrected.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GridLayout {
     /// Rows, gaps counted.
     pub rows: u32,
@@ -108,7 +109,7 @@ pub struct GridLayout {
 }
 
 /// How fields are told their rows and columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GridOrder {
     /// The names say row and column. Mirrored where rows count upwards or columns leftwards; `transposed` where what
     /// the name calls a row is a column.
@@ -118,7 +119,7 @@ pub enum GridOrder {
 }
 
 /// The corner of the grid where counting begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Corner {
     /// Top left.
     TopLeft,
@@ -131,7 +132,7 @@ pub enum Corner {
 }
 
 /// Which way a scan goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FirstAlong {
     /// Along a row.
     Row,
@@ -140,7 +141,7 @@ pub enum FirstAlong {
 }
 
 /// How a scan comes back for its next line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ScanPath {
     /// Every line from the same side.
     Raster,

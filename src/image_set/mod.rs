@@ -1,92 +1,191 @@
-//! From what the user dropped, a file or a folder, to what is to be opened.
+//! From what the user dropped, files or a folder, to what is to be opened: images, and sets of fields that are one mosaic.
+//!
+//! ```text
+//! names --lexer--> parts --names--> families, tags --+
+//! headers --candidate--> sizes, stage places --------+--recognise--> drafts --assemble--> FieldSet
+//! TileConfiguration.txt, CSV, HTD, metadata.txt -----+
+//! ```
+//!
+//! Files become fields on positive evidence only; `names` states the rules for names, `recognise` the order of evidence.
+//! Only headers are read.
 
+mod apart;
+mod assemble;
+mod candidate;
 mod field_set;
+mod fingerprint;
+mod grid;
+mod lexer;
+mod names;
+mod pattern;
+pub mod positions;
+mod recognise;
+mod shots;
+mod sidecar;
+mod stage;
+#[cfg(test)]
+mod tests;
 
 pub use field_set::{
-    Corner, FieldChannel, FieldPlace, FieldPlane, FieldSet, FirstAlong, GridLayout, GridOrder, Layout, LeftOut, ScanPath,
+    Corner, FieldChannel, FieldPlace, FieldPlane, FieldSet, FirstAlong, GridLayout, GridOrder, Layout, LeftOut,
+    ScanPath,
 };
+pub use grid::{GAP_SHARE, cells_of_places};
+pub use pattern::combine;
 
 use crate::error::{Error, Result};
-use crate::formats;
+use recognise::Folder;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Files of one folder that are looked at.
-const MAX_FOLDER_FILES: usize = 100_000;
-
-/// What a path stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
-    /// One image file.
+/// One thing to open.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// A file that is an image, or a set of images, of its own.
     File(PathBuf),
-    /// Image files of a folder that belong to no mosaic, by name; each is opened as an image set of its own.
-    Files(Vec<PathBuf>),
+    /// Fields that are one mosaic.
+    Fields(Arc<FieldSet>),
 }
 
-impl Selection {
-    /// The paths to open, in order.
-    pub fn paths(&self) -> &[PathBuf] {
+impl Entry {
+    /// The path that [`resolve`] finds it by.
+    pub fn path(&self) -> &Path {
         match self {
-            Self::File(path) => std::slice::from_ref(path),
-            Self::Files(paths) => paths,
+            Self::File(path) => path,
+            Self::Fields(set) => &set.path,
         }
     }
 }
 
-/// Finds out what a path stands for.
+/// What paths stand for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Resolved {
+    /// What to open: mosaics first, then single images by name.
+    pub entries: Vec<Entry>,
+    /// Files that are part of nothing, with the reason. What a mosaic itself leaves out stands in [`FieldSet::left_out`].
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Finds out what a path stands for: a file, a folder, a mosaic inside a folder (`folder/B03`, which need not be a path on
+/// disk), or a layout file, which stands for its folder.
 ///
 /// Fails where there is nothing at the path, and for a folder without a single readable image.
-pub fn resolve(path: &Path) -> Result<Selection> {
-    let meta = std::fs::metadata(path).map_err(|e| Error::io("cannot open", e, path))?;
-    if !meta.is_dir() {
-        return Ok(Selection::File(path.to_owned()));
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(|e| Error::io("cannot list the folder", e, path))? {
-        let entry = entry.map_err(|e| Error::io("cannot list the folder", e, path))?;
-        if !is_clutter(&entry.file_name().to_string_lossy()) && entry.path().is_file() {
-            files.push(entry.path());
+pub fn resolve(path: &Path) -> Result<Resolved> {
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(error) => {
+            // Below a file nothing can be, on disk; a mosaic of its fields can.
+            let may_be_set = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+            let set = if may_be_set { virtual_set(path) } else { None };
+            return set.ok_or_else(|| Error::io("cannot open", error, path));
         }
-        if files.len() > MAX_FOLDER_FILES {
-            return Err(Error::too_large(format!("more than {MAX_FOLDER_FILES} files in one folder"), path));
+    };
+    if meta.is_dir() {
+        return resolve_folder(path);
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if is_layout_file(path) {
+        return resolve_folder(folder);
+    }
+    // Only a file with several images can be more than itself.
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let resolved = Folder::new(path, candidate::survey(vec![(path.to_owned(), name)])).resolve();
+    let is_mosaic = resolved.entries.iter().any(|e| matches!(e, Entry::Fields(_)));
+    Ok(if is_mosaic { resolved } else { file(path) })
+}
+
+/// Finds out what several dropped paths stand for: files are looked at together, each folder for itself.
+///
+/// A path that leads nowhere, or that cannot be read, is left out with the reason. Fails where nothing is found.
+pub fn resolve_files(paths: &[PathBuf]) -> Result<Resolved> {
+    if let [path] = paths {
+        return resolve(path);
+    }
+    let mut found = Resolved::default();
+    let mut files = Vec::new();
+    let mut first_error = None;
+    for path in paths {
+        if path.is_file() {
+            files.push(path.clone());
+        } else {
+            match resolve(path) {
+                Ok(of_folder) => {
+                    found.entries.extend(of_folder.entries);
+                    found.left_out.extend(of_folder.left_out);
+                }
+                Err(error) => {
+                    found.left_out.push(LeftOut { path: path.clone(), reason: candidate::reason(&error) });
+                    first_error.get_or_insert(error);
+                }
+            }
         }
     }
     files.sort();
-    files.retain(|file| formats::recognise(file).is_some());
-    if files.is_empty() {
-        return Err(Error::unsupported("there is no image in this folder that Microtome reads", path));
-    }
-    Ok(Selection::Files(files))
-}
-
-/// Whether a file is one that systems leave in folders, or hidden.
-fn is_clutter(name: &str) -> bool {
-    name.starts_with('.') || ["thumbs.db", "desktop.ini"].contains(&name.to_lowercase().as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_gives_its_images_by_name_and_leaves_clutter_out() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let tiff = b"II*\0\x08\0\0\0\0\0";
-        for name in ["b.tif", "a.tif", "._a.tif", ".hidden.tif", "Thumbs.db"] {
-            std::fs::write(dir.path().join(name), tiff).expect("written");
+    files.dedup();
+    let of_files = Folder::new(common_folder(&files), candidate::survey(named(files.clone()))).resolve();
+    found.entries.extend(of_files.entries);
+    found.left_out.extend(of_files.left_out);
+    match (first_error, paths.first()) {
+        (Some(error), _) if found.entries.is_empty() => Err(error),
+        (None, Some(first)) if found.entries.is_empty() => {
+            Err(Error::unsupported("there is no image among these files that Microtome reads", first))
         }
-        std::fs::write(dir.path().join("notes.txt"), "no image").expect("written");
-        let found = resolve(dir.path()).expect("resolved");
-        let names: Vec<_> = found.paths().iter().filter_map(|p| p.file_name()).collect();
-        assert_eq!(names, ["a.tif", "b.tif"]);
+        _ => Ok(found),
     }
+}
 
-    #[test]
-    fn an_empty_folder_and_a_missing_path_are_errors_in_words() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        assert!(resolve(dir.path()).is_err());
-        assert!(resolve(&dir.path().join("nothing")).is_err());
-        let file = dir.path().join("x");
-        std::fs::write(&file, "x").expect("written");
-        assert_eq!(resolve(&file).expect("a file"), Selection::File(file));
+fn resolve_folder(folder: &Path) -> Result<Resolved> {
+    let candidate::Listing { files, clutter, unlisted, is_below } = candidate::list(folder)?;
+    let mut resolved = Folder::new(folder, candidate::survey(files)).resolve();
+    if is_below {
+        // The folders in a folder are of interest where they make a mosaic; nobody asked for every image in them.
+        resolved.entries.retain(|e| matches!(e, Entry::Fields(_)));
     }
+    resolved.left_out.extend(clutter.into_iter().map(|path| LeftOut { path, reason: "a hidden file".into() }));
+    resolved.left_out.extend(unlisted);
+    if resolved.entries.is_empty() {
+        return Err(Error::unsupported("there is no image in this folder that Microtome reads", folder));
+    }
+    Ok(resolved)
+}
+
+/// The mosaic that its folder, or its file, knows by this path.
+fn virtual_set(path: &Path) -> Option<Resolved> {
+    let parent = path.parent().filter(|p| p.exists())?;
+    // Where even the parent is of no use, that the path is not there says it all.
+    let entries = resolve(parent).ok()?.entries.into_iter().filter(|e| e.path() == path).collect::<Vec<_>>();
+    (!entries.is_empty()).then_some(Resolved { entries, left_out: Vec::new() })
+}
+
+fn file(path: &Path) -> Resolved {
+    Resolved { entries: vec![Entry::File(path.to_owned())], left_out: Vec::new() }
+}
+
+/// Whether a file says where the images beside it stand.
+fn is_layout_file(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match ending.as_str() {
+        "htd" | "nd" => true,
+        "txt" | "csv" | "tsv" => positions::read(path).is_ok(),
+        _ => false,
+    }
+}
+
+/// The folder that holds all files.
+fn common_folder(files: &[PathBuf]) -> &Path {
+    let parent = |f: &'_ PathBuf| f.parent().map(Path::to_owned);
+    let first = files.first().and_then(|f| f.parent()).unwrap_or(Path::new("."));
+    let holds_all = |folder: &&Path| files.iter().filter_map(parent).all(|p| p.starts_with(folder));
+    first.ancestors().find(holds_all).unwrap_or(first)
+}
+
+/// Files with their names below their common folder.
+fn named(files: Vec<PathBuf>) -> Vec<(PathBuf, String)> {
+    let folder = common_folder(&files).to_owned();
+    let name = |path: PathBuf| {
+        let below = path.strip_prefix(&folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        (path, below)
+    };
+    files.into_iter().map(name).collect()
 }

@@ -1,7 +1,8 @@
 //! What an alignment is asked for and what comes of it: the words that workers and the window share.
 
+use crate::error::{Error, Result};
 use crate::geom::{Point, Size};
-use crate::image_set::GridLayout;
+use crate::image_set::{FieldSet, GridLayout};
 use crate::stitch::report::Report;
 use crate::stitch::solve::Hand;
 use serde::{Deserialize, Serialize};
@@ -22,12 +23,39 @@ pub enum MaxShift {
 pub const DEFAULT_SHIFT_SHARE: f64 = 0.05;
 /// but at least so many pixels.
 pub const LEAST_SHIFT_PX: f64 = 16.0;
+/// Shifts are searched over at least so many pixels, whatever is asked for.
+const LEAST_SEARCH_PX: f64 = 2.0;
 
 impl MaxShift {
     /// What is searched where nothing else is asked for, in pixels a side.
     pub fn default_px(field: Size) -> Point {
         let px = |side: u32| (f64::from(side) * DEFAULT_SHIFT_SHARE).max(LEAST_SHIFT_PX);
         Point::new(px(field.width), px(field.height))
+    }
+
+    /// What is searched in a set, in pixels per axis: no less than makes sense, and no more than a field.
+    ///
+    /// Fails where it is asked for in micrometres and the set has no pixel size, and where it is no number.
+    pub fn in_px(asked: Option<Self>, set: &FieldSet) -> Result<Point> {
+        let side = |pick: fn(&Size) -> u32| set.fields.iter().map(|f| pick(&f.size)).max().unwrap_or(1);
+        let field = Size::new(side(|s| s.width), side(|s| s.height));
+        let px = match asked {
+            None => Self::default_px(field),
+            Some(Self::Px(px)) => Point::new(px, px),
+            Some(Self::Um(um)) => match set.um_per_px {
+                Some([x, y]) if x > 0.0 && y > 0.0 => Point::new(um / x, um / y),
+                _ => {
+                    let what = "the size of a pixel is not known, give the largest shift in pixels";
+                    return Err(Error::unsupported(what, &set.path));
+                }
+            },
+        };
+        let within = |v: f64, side: u32| v.max(LEAST_SEARCH_PX).min(f64::from(side));
+        if px.x.is_finite() && px.y.is_finite() {
+            Ok(Point::new(within(px.x, field.width), within(px.y, field.height)))
+        } else {
+            Err(Error::unsupported("the largest shift must be a number", &set.path))
+        }
     }
 }
 
@@ -38,6 +66,10 @@ pub struct AlignOptions {
     pub channel: Option<u16>,
     /// The largest shift; `None`: [`MaxShift::default_px`].
     pub max_shift: Option<MaxShift>,
+    /// The layout is a person's: fields are measured in its order, and where the overlaps say another one, that is only
+    /// told.
+    #[serde(default)]
+    pub keep_layout: bool,
 }
 
 /// What a person decided about edges, by the numbers of their two fields, the smaller first.
@@ -83,7 +115,7 @@ pub struct Alignment {
 /// What an alignment tells while it runs. Called from worker threads.
 pub trait AlignWatch: Sync {
     /// Between two pieces of work: `done` of `total` steps. An error stops the alignment.
-    fn progress(&self, done: u64, total: u64) -> crate::error::Result<()>;
+    fn progress(&self, done: u64, total: u64) -> Result<()>;
 
     /// Provisional places, at most ten times a second.
     fn provisional(&self, alignment: Alignment);
@@ -93,6 +125,7 @@ pub trait AlignWatch: Sync {
 mod pairs {
     use super::{BTreeMap, Hand};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::result::Result;
 
     pub fn serialize<S: Serializer>(map: &BTreeMap<(u32, u32), Hand>, to: S) -> Result<S::Ok, S::Error> {
         map.iter().collect::<Vec<_>>().serialize(to)

@@ -17,13 +17,26 @@
 //! `image` coordinates are pixels of the mosaic, in a frame that is fixed by the nominal layout (grown by a margin, so
 //! that an alignment does not move it); a field's place in it is [`Placed::position`].
 
+mod align;
 mod alignment;
+mod field_index;
+mod fields;
+#[cfg(test)]
+mod fixtures;
+mod fuse;
 mod geometry;
+pub mod illumination;
+pub mod seam;
 
+pub use align::Aligner;
 pub use alignment::{
     AlignOptions, AlignWatch, Alignment, DEFAULT_SHIFT_SHARE, HandWork, LEAST_SHIFT_PX, MaxShift, Verdict,
 };
-pub use geometry::{Blend, Geometry, Placed, Placement};
+pub use field_index::FieldIndex;
+pub use fields::FieldsSource;
+pub use fuse::{Band, Fuser, ReadOut, Reduced};
+pub use geometry::{Blend, Geometry, MAX_FRAME_SIDE_PX, MOSAIC_TILE_SIDE, Placed, Placement};
+pub use illumination::{Illumination, Profile};
 
 /// The number that stands for the mosaic itself in [`crate::pyramid::PlaneId::field`], where the fields are 0, 1, 2...
 pub const MOSAIC: u32 = u32::MAX;

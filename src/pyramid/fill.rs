@@ -36,6 +36,12 @@ const PROVISIONAL_DEPTH: u8 = 3;
 /// cheaper to write to a file than to store through a fresh map. Larger units are decoded straight into their slots.
 const MAX_HEAP_UNIT_BYTES: usize = 2 << 20;
 
+/// How long a pass over the image waits for a unit that another thread holds.
+const PASS_WAIT: Duration = Duration::from_millis(20);
+
+/// Why a tile is not there that no error was told for.
+const NO_DATA: &str = "the file holds no data for this part";
+
 /// Tile buffers kept for the next unit; two a thread are enough.
 const MAX_SPARE_BUFFERS: usize = 32;
 
@@ -83,6 +89,16 @@ enum Effort {
     Wish,
     /// All of it.
     Fill,
+}
+
+/// What becomes of a tile that was made to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It goes into the store: it will be wanted again.
+    Always,
+    /// It goes into the store only where others are decoded with it: what goes over an image once, such as an export, would
+    /// fill the disk with tiles that nobody looks at again.
+    IfDecodedWithOthers,
 }
 
 /// Called between units of a fill: yields, reports progress, stops on cancel.
@@ -143,6 +159,11 @@ impl Pyramid {
             units_decoded: AtomicU64::new(0),
             tiles_made: AtomicU64::new(0),
         }
+    }
+
+    /// The image set it belongs to.
+    pub fn set(&self) -> SetId {
+        self.set
     }
 
     /// The source.
@@ -220,6 +241,14 @@ impl Pyramid {
         Ok(self.store.read_into(ordinal, &mut bytes)?.then(|| self.pixels(image, key, Coverage::FULL, bytes)))
     }
 
+    /// Lets `look` see a tile of the store in place, without a copy; `None` where it is not there.
+    pub fn with_tile<R>(&self, key: TileKey, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        match self.space.ordinal(key) {
+            Some(ordinal) => self.store.with_pinned(ordinal, look),
+            None => Ok(None),
+        }
+    }
+
     /// A coarse tile from what is there beneath it, three levels deep; `None` where nothing is.
     ///
     /// It is for the eye only: where children are missing its coverage says so.
@@ -292,6 +321,82 @@ impl Pyramid {
     /// `between` is called with the number of tiles made since its last call.
     pub fn fill(&self, key: TileKey, between: Between<'_>, cancel: &Cancel) -> Result<Made> {
         self.make(key, Effort::Fill, between, cancel)
+    }
+
+    /// Lets `with` look at a tile: one of the store, or one that is made for this.
+    ///
+    /// Fails with the reason where the tile cannot be read.
+    pub fn visit_tile(&self, key: TileKey, keep: Keep, cancel: &Cancel, with: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let unreadable = |reason: String| {
+            Error::format(
+                format!("a part of the image cannot be read ({reason}), export a region without it"),
+                Path::new(""),
+            )
+        };
+        let mut stored = self.buffer(self.image(key.plane.field).map_or(0, |image| image.tile_bytes(key.plane)));
+        loop {
+            cancel.check()?;
+            if let Some(ordinal) = self.space.ordinal(key)
+                && self.store.is_ready(ordinal)
+                && self.store.read_into(ordinal, &mut stored)?
+            {
+                with(&stored);
+                self.give_back(stored);
+                return Ok(());
+            }
+            if let Some(reason) = self.failure(key) {
+                return Err(unreadable(reason));
+            }
+            if keep == Keep::IfDecodedWithOthers && self.stands_alone(key) {
+                match self.decode_aside(key, &mut stored, cancel)? {
+                    None => with(&stored),
+                    Some(reason) => {
+                        self.remember_failure(key, reason.clone());
+                        return Err(unreadable(reason));
+                    }
+                }
+                self.give_back(stored);
+                return Ok(());
+            }
+            match self.fill(key, &|_| cancel.check(), cancel)? {
+                Made::Ready => {}
+                Made::Busy | Made::NotYet => self.wait_for_release(PASS_WAIT),
+                Made::Incomplete => {
+                    let reason = self.failure(key).unwrap_or_else(|| "something beneath it is damaged".into());
+                    return Err(unreadable(reason));
+                }
+            }
+        }
+    }
+
+    /// Whether a tile can be decoded without others.
+    fn stands_alone(&self, key: TileKey) -> bool {
+        let native = |image: &ImageInfo| matches!(image.levels[key.level as usize].origin, LevelOrigin::Native(_));
+        self.image(key.plane.field).is_some_and(native) && {
+            let unit = self.source.unit_of(key);
+            unit.count == (1, 1) && unit.planes == [key.plane]
+        }
+    }
+
+    /// Decodes a tile that stands alone into a buffer of its size; returns why it cannot be read, if so.
+    fn decode_aside(&self, key: TileKey, pixels: &mut [u8], cancel: &Cancel) -> Result<Option<String>> {
+        // Pixels beyond the edge, and those that the file leaves out, are zero.
+        pixels.fill(0);
+        let unit = FillUnit { planes: vec![key.plane], level: key.level, first: (key.x, key.y), count: (1, 1) };
+        let mut sink = AsideSink { pyramid: self, key, pixels, is_written: false, failed: None };
+        let outcome = self.source.read_unit(&unit, &mut sink, cancel);
+        let AsideSink { is_written, failed, .. } = sink;
+        match outcome {
+            Ok(()) => {
+                self.source.check_unchanged()?;
+                let nothing = || (!is_written).then(|| NO_DATA.to_owned());
+                Ok(failed.or_else(nothing))
+            }
+            Err(Error::Format { what, .. } | Error::Unsupported { what, .. } | Error::TooLarge { what, .. }) => {
+                Ok(Some(what))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until some thread lets go of a unit, at most `timeout`.
@@ -431,7 +536,7 @@ impl Pyramid {
         Ok(if self.is_ready(key) {
             Made::Ready
         } else {
-            self.remember_failure(key, "the file holds no data for this part".into());
+            self.remember_failure(key, NO_DATA.into());
             Made::Incomplete
         })
     }
@@ -560,6 +665,37 @@ struct StoreSink<'a> {
     failed: HashSet<TileKey>,
 }
 
+/// Takes one tile into a buffer.
+struct AsideSink<'a> {
+    pyramid: &'a Pyramid,
+    key: TileKey,
+    pixels: &'a mut [u8],
+    is_written: bool,
+    failed: Option<String>,
+}
+
+impl UnitSink for AsideSink<'_> {
+    fn tile_mut(&mut self, key: TileKey) -> Result<&mut [u8]> {
+        if key != self.key {
+            return Err(Error::format(BEYOND_ITS_PART, Path::new("")));
+        }
+        self.is_written = true;
+        Ok(self.pixels)
+    }
+
+    fn with_scratch(&mut self, bytes: u64, then: &mut WithScratch<'_>) -> Result<()> {
+        let mut scratch = self.pyramid.store.scratch(bytes)?;
+        then(&mut scratch, self)
+    }
+
+    fn fail(&mut self, _key: TileKey, reason: String) {
+        self.failed.get_or_insert(reason);
+    }
+}
+
+/// What is wrong with a decoder that asks for a tile of another unit.
+const BEYOND_ITS_PART: &str = "a decoder wrote outside its part of the image";
+
 impl StoreSink<'_> {
     fn holds(&self, key: TileKey) -> bool {
         let ((x0, y0), (nx, ny)) = (self.unit.first, self.unit.count);
@@ -576,7 +712,7 @@ impl UnitSink for StoreSink<'_> {
         let (Some(image), Some(ordinal), true) =
             (pyramid.image(key.plane.field), pyramid.space.ordinal(key), self.holds(key))
         else {
-            return Err(Error::format("a decoder wrote outside its part of the image", Path::new("")));
+            return Err(Error::format(BEYOND_ITS_PART, Path::new("")));
         };
         let tile = match self.tiles.entry(key) {
             Entry::Occupied(tile) => tile.into_mut(),

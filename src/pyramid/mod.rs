@@ -7,7 +7,7 @@ mod fill;
 mod levels;
 mod space;
 
-pub use fill::{Between, Loaded, Made, Pyramid, Step, children};
+pub use fill::{Between, Keep, Loaded, Made, Pyramid, Step, children};
 pub use levels::{MAX_DERIVED_STEP, level_plan};
 pub use space::TileSpace;
 
@@ -214,6 +214,11 @@ pub struct Cancel {
 }
 
 impl Cancel {
+    /// A flag that others set, such as the handler of a signal.
+    pub fn of_flag(flag: Arc<AtomicBool>) -> Self {
+        Self { flag, parent: None }
+    }
+
     /// A flag that is also set when this one is: a job on an image set stops when the set is closed.
     pub fn child(&self) -> Self {
         Self { flag: Arc::default(), parent: Some(self.flag.clone()) }

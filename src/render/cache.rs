@@ -7,10 +7,11 @@
 use super::gutter::{Edges, Neighbourhood, Side, lay_out, texel_bytes};
 use super::pipelines::Pipelines;
 use crate::geom::Size;
+use crate::mosaic::MOSAIC;
 use crate::pixels::TileFormat;
-use crate::pyramid::{Coverage, Gaps, SetId, TileKey, TilePixels};
-use crate::view::{Presence, Residency, gpu_tile_bytes};
-use std::collections::{HashMap, HashSet};
+use crate::pyramid::{Coverage, Gaps, PlaneId, SetId, TileKey, TilePixels};
+use crate::view::{FORMER_MOSAIC, Presence, Residency, gpu_tile_bytes};
+use std::collections::HashMap;
 
 /// No page is larger: drivers find room for many small textures more easily than for one large one.
 pub const MAX_PAGE_BYTES: u64 = 32 << 20;
@@ -20,6 +21,15 @@ const FIRST_PAGE_BYTES: u64 = 4 << 20;
 const PINNED_SHARE: f64 = 0.1;
 /// Tiles that failed are remembered up to this many; a source with more is broken as a whole.
 const MAX_FAILED_TILES: usize = 65_536;
+
+/// Which states of a mosaic its fused tiles may show. Tiles of a store have generation 0, and all of this is 0 for a slide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Generations {
+    /// Fused tiles of an older generation are drawn, and wished for again.
+    pub wanted: u64,
+    /// Fused tiles of an older generation lie elsewhere, because the image's frame was another: they are gone.
+    pub frame: u64,
+}
 
 /// A tile of one of the open image sets.
 pub(super) type Owner = (SetId, TileKey);
@@ -59,6 +69,8 @@ struct Resident {
     valid: Size,
     coverage: Coverage,
     gaps: Gaps,
+    /// Of the mosaic's geometry; 0 for a tile of the store.
+    generation: u64,
     since_secs: f64,
     /// The frame that last drew it.
     last_used: u64,
@@ -99,7 +111,9 @@ pub(super) struct TileCache {
     budget_bytes: u64,
     pages: Vec<Option<Page>>,
     index: HashMap<Owner, Place>,
-    failed: HashSet<Owner>,
+    /// Tiles that cannot be read, with the generation that was wanted when that was found.
+    failed: HashMap<Owner, u64>,
+    generations: HashMap<SetId, Generations>,
     /// The frame being drawn. What it uses is not evicted.
     frame: u64,
     pinned_bytes: u64,
@@ -117,7 +131,8 @@ impl TileCache {
             budget_bytes,
             pages: Vec::new(),
             index: HashMap::new(),
-            failed: HashSet::new(),
+            failed: HashMap::new(),
+            generations: HashMap::new(),
             frame: 1,
             pinned_bytes: 0,
             uploads: 0,
@@ -141,9 +156,60 @@ impl TileCache {
                 Presence::Damaged { coverage: *coverage }
             }
             Some(tile) => Presence::Resident { coverage: tile.coverage, since_secs: tile.since_secs },
-            None if !self.failed.is_empty() && self.failed.contains(owner) => Presence::Failed,
+            None if !self.failed.is_empty() && self.has_failed(owner) => Presence::Failed,
             None => Presence::Absent,
         }
+    }
+
+    /// Whether a tile shows an older state of its mosaic than is wanted.
+    pub fn is_stale(&self, owner: &Owner) -> bool {
+        owner.1.plane.field == MOSAIC
+            && self.resident(owner).is_some_and(|tile| tile.generation < self.generations(owner.0).wanted)
+    }
+
+    /// Which states of a mosaic are wanted from now on. Fused tiles of another frame go by another name from then on, until
+    /// they are evicted like any other.
+    pub fn set_generations(&mut self, set: SetId, generations: Generations) {
+        let before = self.generations.insert(set, generations).unwrap_or_default();
+        if before.frame == generations.frame {
+            return;
+        }
+        let of = |field: u32| self.index.keys().filter(move |owner| owner.0 == set && owner.1.plane.field == field);
+        let gone: Vec<Owner> = of(FORMER_MOSAIC).copied().collect();
+        let old: Vec<Owner> = of(MOSAIC).copied().collect();
+        gone.iter().for_each(|owner| self.evict(owner));
+        for owner in old {
+            self.unpin(&owner);
+            let (Some(tile), (_, key)) = (self.resident_mut(&owner), owner) else { continue };
+            if tile.generation >= generations.frame {
+                continue;
+            }
+            let plane = PlaneId { field: FORMER_MOSAIC, ..key.plane };
+            tile.owner.1 = TileKey { plane, ..key };
+            let renamed = tile.owner;
+            if let Some(place) = self.index.remove(&owner) {
+                self.index.insert(renamed, place);
+            }
+        }
+    }
+
+    fn unpin(&mut self, owner: &Owner) {
+        let Some(kind) = self.place(owner).and_then(|place| self.kind_of(place)) else { return };
+        if let Some(tile) = self.resident_mut(owner)
+            && std::mem::take(&mut tile.pinned)
+        {
+            self.pinned_bytes = self.pinned_bytes.saturating_sub(gpu_tile_bytes(kind.format, kind.side));
+        }
+    }
+
+    fn generations(&self, set: SetId) -> Generations {
+        self.generations.get(&set).copied().unwrap_or_default()
+    }
+
+    /// What failed for one state of a mosaic may be made for the next.
+    fn has_failed(&self, owner: &Owner) -> bool {
+        let is_fused = owner.1.plane.field == MOSAIC;
+        self.failed.get(owner).is_some_and(|&then| !is_fused || then >= self.generations(owner.0).wanted)
     }
 
     /// Where a tile is, and what a canvas must know to draw it.
@@ -188,8 +254,8 @@ impl TileCache {
     }
 
     pub fn mark_failed(&mut self, owner: Owner) {
-        if self.failed.len() < MAX_FAILED_TILES {
-            self.failed.insert(owner);
+        if self.failed.len() < MAX_FAILED_TILES || self.failed.contains_key(&owner) {
+            self.failed.insert(owner, self.generations(owner.0).wanted);
         }
     }
 
@@ -199,7 +265,8 @@ impl TileCache {
         for owner in &owners {
             self.evict(owner);
         }
-        self.failed.retain(|owner| owner.0 != set);
+        self.failed.retain(|owner, _| owner.0 != set);
+        self.generations.remove(&set);
         for page in &mut self.pages {
             if page.as_ref().is_some_and(|p| p.layers.iter().all(Option::is_none)) {
                 *page = None;
@@ -214,6 +281,9 @@ impl TileCache {
         if !is_well_formed(pixels) || u64::from(pixels.side) + 2 > u64::from(self.max_side()) {
             self.mark_failed(owner);
             return Upload::Malformed;
+        }
+        if self.is_outdone(pixels) {
+            return Upload::Done { bytes: 0 };
         }
         let old = self.place(&owner).filter(|place| self.kind_of(*place) == Some(kind));
         let (place, since_secs, pinned) = match old {
@@ -241,6 +311,7 @@ impl TileCache {
             valid: pixels.valid,
             coverage: pixels.coverage,
             gaps: pixels.gaps,
+            generation: pixels.generation,
             since_secs,
             last_used: self.frame,
             written: self.uploads,
@@ -267,6 +338,21 @@ impl TileCache {
         self.staging = staging;
         self.strip = strip;
         Upload::Done { bytes }
+    }
+
+    /// Whether a fused tile shows less than what is there already: it came late, or it is provisional where an older state
+    /// was whole. What is there stays until its replacement is.
+    fn is_outdone(&self, pixels: &TilePixels) -> bool {
+        if pixels.key.plane.field != MOSAIC {
+            return false;
+        }
+        let outdone = |there: &Resident| {
+            let is_provisional = pixels.coverage != Coverage::FULL && pixels.gaps == Gaps::Coming;
+            there.generation > pixels.generation
+                || is_provisional && there.coverage.0.count_ones() > pixels.coverage.0.count_ones()
+        };
+        pixels.generation < self.generations(pixels.set).frame
+            || self.resident(&(pixels.set, pixels.key)).is_some_and(outdone)
     }
 
     /// Rewrites the gutters that show an edge or corner of a tile that has just come.
@@ -477,6 +563,10 @@ pub struct SetResidency<'a> {
 impl Residency for SetResidency<'_> {
     fn presence(&self, key: TileKey) -> Presence {
         self.cache.presence(&(self.set, key))
+    }
+
+    fn is_stale(&self, key: TileKey) -> bool {
+        self.cache.is_stale(&(self.set, key))
     }
 }
 

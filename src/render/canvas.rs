@@ -1,6 +1,7 @@
 //! One place where a scene is drawn: the light it accumulates, and what was drawn last.
 
 use super::cache::TileCache;
+use super::light::LightPage;
 use super::pipelines::{LIGHT_FORMAT, Pipelines, QuadInstance, ResolveUniform, ViewUniform};
 use crate::geom::{PixelRect, Point, Size};
 use crate::pixels::TileFormat;
@@ -40,6 +41,8 @@ pub(super) struct Gpu<'a> {
     pub queue: &'a wgpu::Queue,
     pub pipelines: &'a Pipelines,
     pub cache: &'a TileCache,
+    /// How the fields of the set that is drawn are lit.
+    pub light: &'a LightPage,
 }
 
 /// Quads that are drawn with one pipeline and page.
@@ -64,6 +67,8 @@ pub(super) struct Canvas {
     light_view: wgpu::TextureView,
     view_buffer: wgpu::Buffer,
     view_group: wgpu::BindGroup,
+    /// The page of light in the group.
+    lit_by: u64,
     resolve_buffer: wgpu::Buffer,
     resolve_group: wgpu::BindGroup,
     instance_buffer: wgpu::Buffer,
@@ -79,7 +84,7 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    pub fn new(device: &wgpu::Device, pipelines: &Pipelines, size: Size) -> Self {
+    pub fn new(device: &wgpu::Device, pipelines: &Pipelines, light_page: &LightPage, size: Size) -> Self {
         let uniform = |label: &str, bytes: usize| {
             device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -101,11 +106,7 @@ impl Canvas {
         let light_view = light.create_view(&wgpu::TextureViewDescriptor::default());
         let view_buffer = uniform("view", size_of::<ViewUniform>());
         let resolve_buffer = uniform("resolve", size_of::<ResolveUniform>());
-        let view_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("view"),
-            layout: &pipelines.view_layout,
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource: view_buffer.as_entire_binding() }],
-        });
+        let view_group = view_group(device, pipelines, &view_buffer, light_page);
         let resolve_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("resolve"),
             layout: &pipelines.resolve_layout,
@@ -119,6 +120,7 @@ impl Canvas {
             light_view,
             view_buffer,
             view_group,
+            lit_by: light_page.id,
             resolve_buffer,
             resolve_group,
             instance_buffer: instance_buffer(device, FIRST_INSTANCES),
@@ -151,7 +153,7 @@ impl Canvas {
         frame: &Frame<'_>,
         region: PixelRect,
     ) -> bool {
-        let Gpu { device, queue, pipelines, cache } = gpu;
+        let Gpu { device, queue, pipelines, cache, light } = gpu;
         let [r, g, b] = frame.display.background.map(|c| f32::from(c) / 255.0);
         let resolve = ResolveUniform {
             background: [r, g, b, 1.0],
@@ -163,10 +165,15 @@ impl Canvas {
             self.resolve = Some(resolve);
         }
 
-        self.collect(pipelines, cache, frame);
+        let is_lit_alike = self.lit_by == light.id;
+        if !is_lit_alike {
+            self.view_group = view_group(device, pipelines, &self.view_buffer, light);
+            self.lit_by = light.id;
+        }
+        self.collect(gpu, frame);
         let view = view_uniform(frame, region);
         let same_tiles = self.newest == self.drawn_newest && self.instances == self.drawn_instances;
-        if self.view == Some(view) && same_tiles {
+        if self.view == Some(view) && same_tiles && is_lit_alike {
             return false;
         }
         if self.view != Some(view) {
@@ -194,7 +201,8 @@ impl Canvas {
     }
 
     /// Turns the scene's quads into instances and batches.
-    fn collect(&mut self, pipelines: &Pipelines, cache: &TileCache, frame: &Frame<'_>) {
+    fn collect(&mut self, gpu: Gpu<'_>, frame: &Frame<'_>) {
+        let Gpu { pipelines, cache, light, .. } = gpu;
         self.draws.clear();
         self.newest = 0;
         for (index, quad) in frame.scene.quads.iter().enumerate() {
@@ -210,7 +218,7 @@ impl Canvas {
             let unit = pipelines.stored_unit(format);
             let (curve, color) = match quad.kind {
                 QuadKind::Coverage => ([0.0, unit / full_range(format), 1.0, 1.0], [1.0; 4]),
-                QuadKind::Intensity | QuadKind::Hatch => curve_and_color(channel, format, unit, quad.opacity),
+                QuadKind::Intensity | QuadKind::Hatch => curve_and_color(channel, format, unit, quad),
             };
             let step = match quad.kind {
                 QuadKind::Intensity => 0,
@@ -218,12 +226,11 @@ impl Canvas {
                 QuadKind::Coverage => 2,
             };
             let channel = if quad.kind == QuadKind::Hatch { 0 } else { quad.key.plane.channel };
-            self.draws.push(Draw {
-                order: (step, channel, page, index as u32),
-                kind: quad.kind,
-                format,
-                instance: instance(quad, frame.camera.center, curve, color, layer),
-            });
+            let mut instance = instance(quad, frame.camera.center, curve, color, layer);
+            if quad.kind == QuadKind::Intensity {
+                light.even_out(quad, frame.camera.center, unit, &mut instance);
+            }
+            self.draws.push(Draw { order: (step, channel, page, index as u32), kind: quad.kind, format, instance });
         }
         self.draws.sort_unstable_by_key(|draw| draw.order);
         self.instances.clear();
@@ -274,6 +281,22 @@ impl Canvas {
     }
 }
 
+fn view_group(
+    device: &wgpu::Device,
+    pipelines: &Pipelines,
+    view_buffer: &wgpu::Buffer,
+    light: &LightPage,
+) -> wgpu::BindGroup {
+    device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("view"),
+        layout: &pipelines.view_layout,
+        entries: &[
+            wgpu::BindGroupEntry { binding: 0, resource: view_buffer.as_entire_binding() },
+            wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::TextureView(&light.view) },
+        ],
+    })
+}
+
 fn instance_buffer(device: &wgpu::Device, instances: usize) -> wgpu::Buffer {
     device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("quads"),
@@ -284,14 +307,14 @@ fn instance_buffer(device: &wgpu::Device, instances: usize) -> wgpu::Buffer {
 }
 
 /// A channel's display in the shader's terms. Numbers that are no numbers, from a damaged settings file, count as untouched.
-fn curve_and_color(channel: &ChannelDisplay, format: TileFormat, unit: f32, opacity: f32) -> ([f32; 4], [f32; 4]) {
+fn curve_and_color(channel: &ChannelDisplay, format: TileFormat, unit: f32, quad: &Quad) -> ([f32; 4], [f32; 4]) {
     let usable = channel.min.is_finite() && channel.max.is_finite();
     let (min, max) = if usable { (channel.min, channel.max) } else { (0.0, full_range(format)) };
     let range = if (max - min).abs() < MIN_RANGE { MIN_RANGE } else { max - min };
     let inverse_gamma = if channel.gamma.is_finite() && channel.gamma > 0.0 { 1.0 / channel.gamma } else { 1.0 };
     let weight = if channel.weight.is_finite() { channel.weight } else { 1.0 };
-    let [r, g, b] = channel.color.map(|c| f32::from(c) / 255.0 * weight);
-    ([min / unit, unit / range, inverse_gamma, opacity], [r, g, b, 1.0])
+    let [r, g, b] = quad.tint.unwrap_or(channel.color).map(|c| f32::from(c) / 255.0 * weight);
+    ([min / unit, unit / range, inverse_gamma, quad.opacity], [r, g, b, 1.0])
 }
 
 /// The greatest value a format stores.
@@ -318,7 +341,11 @@ fn instance(quad: &Quad, anchor: Point, curve: [f32; 4], color: [f32; 4], layer:
         ],
         curve,
         color,
-        layer: [layer, u32::from(quad.nearest)],
+        layer: [layer, u32::from(quad.nearest), 0, 0],
+        samples: quad.samples.map_or([f32::MIN, f32::MIN, f32::MAX, f32::MAX], |samples| {
+            [samples.min.x, samples.min.y, samples.max.x, samples.max.y].map(|v| (v + GUTTER) as f32)
+        }),
+        light: [0.0; 4],
     }
 }
 

@@ -12,20 +12,24 @@ mod cache;
 mod canvas;
 mod device;
 mod gutter;
+mod light;
 mod pipelines;
 mod readback;
 mod snapshot;
 
-pub use cache::{MAX_PAGE_BYTES, SetResidency, Upload};
+pub use cache::{Generations, MAX_PAGE_BYTES, SetResidency, Upload};
 pub use canvas::{CanvasId, Frame};
 pub use device::{device_descriptor, headless};
+pub use light::FieldLight;
 pub use readback::read_rgba;
 pub use snapshot::{Fetch, Fetched, MAX_SNAPSHOT_BYTES, SnapshotRequest};
 
 use crate::geom::{PixelRect, Size};
 use crate::pyramid::{SetId, TileKey, TilePixels};
+use crate::view::Scene;
 use cache::TileCache;
 use canvas::{Canvas, Gpu};
+use light::LightPage;
 use pipelines::Pipelines;
 use std::collections::{HashMap, HashSet};
 
@@ -52,6 +56,11 @@ pub struct TileRenderer {
     pipelines: Pipelines,
     cache: TileCache,
     canvases: HashMap<CanvasId, Canvas>,
+    /// The light of one set's fields, and of all others.
+    lit: (SetId, LightPage),
+    unlit: LightPage,
+    /// Counts pages of light.
+    lights: u64,
     /// The canvases prepared in this frame: seeing one again begins the next.
     prepared: HashSet<CanvasId>,
 }
@@ -66,7 +75,9 @@ impl TileRenderer {
     ) -> Self {
         let pipelines = Pipelines::new(&device, target_format, limits.hardware_16_bit);
         let cache = TileCache::new(device.clone(), queue.clone(), limits.cache_bytes);
-        Self { device, queue, pipelines, cache, canvases: HashMap::new(), prepared: HashSet::new() }
+        let (lit, unlit) = ((SetId::default(), LightPage::none(&device)), LightPage::none(&device));
+        let (canvases, prepared) = (HashMap::new(), HashSet::new());
+        Self { device, queue, pipelines, cache, canvases, lit, unlit, lights: 0, prepared }
     }
 
     /// A renderer on a device of its own, for snapshots and exports.
@@ -86,6 +97,34 @@ impl TileRenderer {
     /// A tile cannot be read: it is hatched.
     pub fn mark_failed(&mut self, set: SetId, key: TileKey) {
         self.cache.mark_failed((set, key));
+    }
+
+    /// Which states of a mosaic are wanted, before its residency is asked.
+    pub fn set_generations(&mut self, set: SetId, generations: Generations) {
+        self.cache.set_generations(set, generations);
+    }
+
+    /// Has fields of a set that are drawn by themselves evened out from now on; `None`: shown as they are. One set at a time
+    /// is lit.
+    pub fn set_light(&mut self, set: SetId, light: Option<&FieldLight>) {
+        if self.lit.0 == set && self.lit.1.holds(light) {
+            return;
+        }
+        let page = match light {
+            Some(light) => {
+                self.lights += 1;
+                LightPage::new(&self.device, &self.queue, self.lights, light.clone())
+            }
+            None => LightPage::none(&self.device),
+        };
+        self.lit = (set, page);
+    }
+
+    /// Keeps the tiles of a scene that is not drawn yet from being evicted in this frame. After [`Self::prepare`].
+    pub fn keep(&mut self, set: SetId, scene: &Scene) {
+        for quad in &scene.quads {
+            self.cache.touch(&(set, quad.key));
+        }
     }
 
     /// What is resident of a set, for [`crate::view::scene`].
@@ -132,6 +171,9 @@ impl TileRenderer {
     /// Forgets an image set.
     pub fn remove_set(&mut self, set: SetId) {
         self.cache.remove_set(set);
+        if self.lit.0 == set {
+            self.lit.1 = LightPage::none(&self.device);
+        }
     }
 
     /// Bytes on the GPU: pages of tiles and canvases.
@@ -157,11 +199,13 @@ impl TileRenderer {
         region: PixelRect,
     ) -> bool {
         let size = region.size();
+        let light = if self.lit.0 == frame.set { &self.lit.1 } else { &self.unlit };
         if self.canvases.get(&canvas).is_none_or(|canvas| canvas.size() != size) {
-            self.canvases.insert(canvas, Canvas::new(&self.device, &self.pipelines, size));
+            self.canvases.insert(canvas, Canvas::new(&self.device, &self.pipelines, light, size));
         }
         let Some(canvas) = self.canvases.get_mut(&canvas) else { return false };
-        let gpu = Gpu { device: &self.device, queue: &self.queue, pipelines: &self.pipelines, cache: &self.cache };
+        let gpu =
+            Gpu { device: &self.device, queue: &self.queue, pipelines: &self.pipelines, cache: &self.cache, light };
         canvas.draw(gpu, encoder, frame, region)
     }
 

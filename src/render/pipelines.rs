@@ -19,8 +19,13 @@ pub(super) struct QuadInstance {
     pub curve: [f32; 4],
     /// Colour times weight.
     pub color: [f32; 4],
-    /// Layer of the page, and 1 for nearest-neighbour.
-    pub layer: [u32; 2],
+    /// Layer of the page, 1 for nearest-neighbour, 1 + the layer of the field's light (0: as it is), and the bits
+    /// of what a stored value is multiplied by for the shader.
+    pub layer: [u32; 4],
+    /// The least and the greatest texel place that is sampled in x and y.
+    pub samples: [f32; 4],
+    /// Cells of light a level-0 pixel in x and y, and the cell place of the anchor.
+    pub light: [f32; 4],
 }
 
 /// What all quads of a canvas share, as `tiles.wgsl` reads it.
@@ -80,7 +85,18 @@ impl Pipelines {
         let resolving = device.create_shader_module(wgpu::include_wgsl!("resolve.wgsl"));
 
         let stages = wgpu::ShaderStages::VERTEX_FRAGMENT;
-        let view_layout = layout(device, "view", &[uniform_entry(0, stages)]);
+        let view_layout = layout(
+            device,
+            "view",
+            &[
+                uniform_entry(0, stages),
+                texture_entry(
+                    1,
+                    wgpu::TextureSampleType::Float { filterable: false },
+                    wgpu::TextureViewDimension::D2Array,
+                ),
+            ],
+        );
         let filtered_layout = layout(
             device,
             "filtered page",
@@ -282,8 +298,9 @@ fn pipeline(
 }
 
 fn quad_layout() -> wgpu::VertexBufferLayout<'static> {
-    const ATTRIBUTES: [wgpu::VertexAttribute; 5] =
-        wgpu::vertex_attr_array![0 => Float32x4, 1 => Float32x4, 2 => Float32x4, 3 => Float32x4, 4 => Uint32x2];
+    const ATTRIBUTES: [wgpu::VertexAttribute; 7] = wgpu::vertex_attr_array![
+        0 => Float32x4, 1 => Float32x4, 2 => Float32x4, 3 => Float32x4, 4 => Uint32x4, 5 => Float32x4, 6 => Float32x4
+    ];
     wgpu::VertexBufferLayout {
         array_stride: size_of::<QuadInstance>() as u64,
         step_mode: wgpu::VertexStepMode::Instance,

@@ -6,7 +6,7 @@ use super::{TileRenderer, Upload, read_rgba};
 use crate::error::{Error, Result};
 use crate::geom::{PixelRect, Size};
 use crate::pyramid::{Coverage, Gaps, ImageInfo, SetId, TileKey, TilePixels};
-use crate::view::{Camera, DisplaySettings, Presence, Residency, Scene, SceneRequest, scene};
+use crate::view::{Camera, DisplaySettings, Outline, Presence, Residency, Scene, SceneRequest, scene};
 use std::sync::Arc;
 
 /// A picture kept in memory is at most this large; larger ones are taken band by band.
@@ -37,6 +37,8 @@ pub struct SnapshotRequest<'a> {
     pub size: Size,
     /// How it is shown.
     pub display: &'a DisplaySettings,
+    /// Where there is image at all; `None`: everywhere.
+    pub outline: Option<&'a dyn Outline>,
 }
 
 /// A tile that a snapshot asked for.
@@ -135,6 +137,7 @@ impl TileRenderer {
             viewport: request.size,
             region: Some(piece),
             display: request.display,
+            outline: request.outline,
             resident: &self.residency(request.set),
             cache_budget_bytes: self.cache_budget_bytes(),
             now_secs: 0.0,

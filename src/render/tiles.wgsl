@@ -19,6 +19,8 @@ struct View {
 }
 
 @group(0) @binding(0) var<uniform> view: View;
+// Gain and offset of samples, cell by cell, a layer a profile.
+@group(0) @binding(1) var light_page: texture_2d_array<f32>;
 @group(1) @binding(0) var page: texture_2d_array<f32>;
 @group(1) @binding(1) var smooth_sampler: sampler;
 @group(1) @binding(2) var page_uint: texture_2d_array<u32>;
@@ -32,8 +34,12 @@ struct Quad {
     @location(2) curve: vec4<f32>,
     // Colour times weight.
     @location(3) color: vec4<f32>,
-    // Layer of the page, 1 for nearest-neighbour.
-    @location(4) layer: vec2<u32>,
+    // Layer of the page, 1 for nearest-neighbour, 1 + layer of light, bits of the unit of its offsets.
+    @location(4) layer: vec4<u32>,
+    // The least and the greatest texel place that is sampled: what lies beyond is no image.
+    @location(5) samples: vec4<f32>,
+    // Cells of light a level-0 pixel (x, y), and the cell place of the anchor.
+    @location(6) light: vec4<f32>,
 }
 
 struct Fragment {
@@ -42,7 +48,9 @@ struct Fragment {
     @location(1) @interpolate(flat) texel: vec4<f32>,
     @location(2) @interpolate(flat) curve: vec4<f32>,
     @location(3) @interpolate(flat) color: vec4<f32>,
-    @location(4) @interpolate(flat) layer: vec2<u32>,
+    @location(4) @interpolate(flat) layer: vec4<u32>,
+    @location(5) @interpolate(flat) samples: vec4<f32>,
+    @location(6) @interpolate(flat) light: vec4<f32>,
 }
 
 @vertex
@@ -63,6 +71,8 @@ fn vs_quad(@builtin(vertex_index) index: u32, quad: Quad) -> Fragment {
     out.curve = quad.curve;
     out.color = quad.color;
     out.layer = quad.layer;
+    out.samples = quad.samples;
+    out.light = quad.light;
     return out;
 }
 
@@ -77,11 +87,11 @@ fn owns(rect: vec4<f32>, place: vec2<f32>) -> bool {
     return all(place >= rect.xy) && all(place < rect.zw);
 }
 
-fn texel_of(texel: vec4<f32>, place: vec2<f32>) -> vec2<f32> {
-    return fma(place, texel.xy, texel.zw);
+fn texel_of(in: Fragment, place: vec2<f32>) -> vec2<f32> {
+    return clamp(fma(place, in.texel.xy, in.texel.zw), in.samples.xy, in.samples.zw);
 }
 
-fn sample_page(at: vec2<f32>, layer: vec2<u32>) -> vec4<f32> {
+fn sample_page(at: vec2<f32>, layer: vec4<u32>) -> vec4<f32> {
     if layer.y == 1u {
         return textureLoad(page, vec2<i32>(floor(at)), layer.x, 0);
     }
@@ -94,7 +104,7 @@ fn load_uint(at: vec2<i32>, layer: u32) -> f32 {
     return f32(textureLoad(page_uint, clamp(at, vec2<i32>(0), last), layer, 0).r);
 }
 
-fn sample_page_uint(at: vec2<f32>, layer: vec2<u32>) -> f32 {
+fn sample_page_uint(at: vec2<f32>, layer: vec4<u32>) -> f32 {
     if layer.y == 1u {
         return load_uint(vec2<i32>(floor(at)), layer.x);
     }
@@ -104,6 +114,27 @@ fn sample_page_uint(at: vec2<f32>, layer: vec2<u32>) -> f32 {
     let top = mix(load_uint(i, layer.x), load_uint(i + vec2<i32>(1, 0), layer.x), share.x);
     let bottom = mix(load_uint(i + vec2<i32>(0, 1), layer.x), load_uint(i + vec2<i32>(1, 1), layer.x), share.x);
     return mix(top, bottom, share.y);
+}
+
+fn light_cell(cell: vec2<i32>, layer: i32) -> vec2<f32> {
+    let last = vec2<i32>(textureDimensions(light_page).xy) - 1;
+    return textureLoad(light_page, clamp(cell, vec2<i32>(0), last), layer, 0).rg;
+}
+
+// What a sample of a field is multiplied by, and what is added then: linear between cells, level beyond the outermost.
+fn light_at(in: Fragment, place: vec2<f32>) -> vec2<f32> {
+    if in.layer.z == 0u {
+        return vec2<f32>(1.0, 0.0);
+    }
+    let at = fma(place, in.light.xy, in.light.zw) - 0.5;
+    let corner = floor(at);
+    let share = at - corner;
+    let i = vec2<i32>(corner);
+    let layer = i32(in.layer.z) - 1;
+    let top = mix(light_cell(i, layer), light_cell(i + vec2<i32>(1, 0), layer), share.x);
+    let bottom = mix(light_cell(i + vec2<i32>(0, 1), layer), light_cell(i + vec2<i32>(1, 1), layer), share.x);
+    let light = mix(top, bottom, share.y);
+    return vec2<f32>(light.x, light.y * bitcast<f32>(in.layer.w));
 }
 
 fn shown(value: f32, curve: vec4<f32>) -> f32 {
@@ -122,7 +153,8 @@ fn fs_gray(in: Fragment) -> @location(0) vec4<f32> {
     if !owns(in.rect, place) {
         discard;
     }
-    let value = sample_page(texel_of(in.texel, place), in.layer).r;
+    let light = light_at(in, place);
+    let value = sample_page(texel_of(in, place), in.layer).r * light.x + light.y;
     return vec4<f32>(in.color.rgb * (shown(value, in.curve) * in.curve.w), 1.0);
 }
 
@@ -132,7 +164,8 @@ fn fs_gray_uint(in: Fragment) -> @location(0) vec4<f32> {
     if !owns(in.rect, place) {
         discard;
     }
-    let value = sample_page_uint(texel_of(in.texel, place), in.layer);
+    let light = light_at(in, place);
+    let value = sample_page_uint(texel_of(in, place), in.layer) * light.x + light.y;
     return vec4<f32>(in.color.rgb * (shown(value, in.curve) * in.curve.w), 1.0);
 }
 
@@ -142,7 +175,8 @@ fn fs_rgb(in: Fragment) -> @location(0) vec4<f32> {
     if !owns(in.rect, place) {
         discard;
     }
-    let value = sample_page(texel_of(in.texel, place), in.layer).rgb;
+    let even = light_at(in, place);
+    let value = sample_page(texel_of(in, place), in.layer).rgb * even.x + even.y;
     let light = vec3<f32>(shown(value.r, in.curve), shown(value.g, in.curve), shown(value.b, in.curve));
     return vec4<f32>(in.color.rgb * light * in.curve.w, 1.0);
 }
@@ -154,7 +188,7 @@ fn fs_coverage(in: Fragment) -> @location(0) vec4<f32> {
     if !owns(in.rect, place) {
         discard;
     }
-    return vec4<f32>(0.0, 0.0, 0.0, shown(sample_page(texel_of(in.texel, place), in.layer).r, in.curve));
+    return vec4<f32>(0.0, 0.0, 0.0, shown(sample_page(texel_of(in, place), in.layer).r, in.curve));
 }
 
 @fragment
@@ -163,7 +197,7 @@ fn fs_coverage_uint(in: Fragment) -> @location(0) vec4<f32> {
     if !owns(in.rect, place) {
         discard;
     }
-    return vec4<f32>(0.0, 0.0, 0.0, shown(sample_page_uint(texel_of(in.texel, place), in.layer), in.curve));
+    return vec4<f32>(0.0, 0.0, 0.0, shown(sample_page_uint(texel_of(in, place), in.layer), in.curve));
 }
 
 // Diagonal lines that stand for a tile that cannot be read, fixed to the screen.

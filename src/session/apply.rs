@@ -5,7 +5,7 @@ use super::image::{Framing, OpenImage, WindowOrigin, is_pixel_size};
 use super::preferences::INTERFACE_SCALE;
 use super::undo::{Edit, PixelSize};
 use super::{Entry, MAX_ENTRIES, Request, Session};
-use crate::engine::Window;
+use crate::engine::{OpenAs, Window};
 use crate::geom::Point;
 use crate::pyramid::{Calibration, SetId};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ impl Session {
         match command {
             Command::Open(paths) => {
                 self.show_next = true;
-                paths.into_iter().for_each(|path| self.want_open(path));
+                self.want_open_all(paths);
             }
             Command::AskForFiles => self.requests.push(Request::AskForFiles),
             Command::AskForFolder => self.requests.push(Request::AskForFolder),
@@ -45,11 +45,15 @@ impl Session {
                     image.framing = Framing::Free;
                 });
             }
-            Command::SetChannelVisible(index, visible) => self.change_channel(index, |c| c.visible = visible),
+            Command::SetChannelVisible(index, visible) => {
+                self.change_channel(index, |c| c.visible = visible);
+                self.show_round_of(index);
+            }
             Command::ToggleChannel(place) => {
                 let index = self.current().and_then(|i| i.channels.get(place)).map(|c| c.index);
                 if let Some(index) = index {
                     self.change_channel(index, |c| c.visible = !c.visible);
+                    self.show_round_of(index);
                 }
             }
             Command::SetColor(index, color) => self.change_channel(index, |c| c.color = color),
@@ -69,6 +73,10 @@ impl Session {
             }),
             Command::SetFocus(z) => self.change_image(|i| i.z = z.min(i.info().z_count.saturating_sub(1))),
             Command::SetTime(t) => self.change_image(|i| i.t = t.min(i.info().t_count.saturating_sub(1))),
+            Command::Mosaic(command) => self.mosaic_command(command),
+            Command::ChooseToCombine(open) => self.combining = open && self.can_combine(),
+            Command::CombineAsMosaic(sets) => self.combine(&sets),
+            Command::ShowSeparately(set) => self.separate(set),
             Command::PixelSizeTool(tool) => self.pixel_size_tool = tool,
             Command::SetPixelSize(um) if is_pixel_size(um) => {
                 self.edit_pixel_size(|_| PixelSize { um_per_px: Some(um), calibration: Calibration::User })
@@ -127,8 +135,27 @@ impl Session {
                     self.settings_changed = true;
                 }
             }
+            Command::Export(command) => self.apply_export(command),
             Command::Quit => self.requests.push(Request::Quit),
         }
+    }
+
+    /// Opens paths that were chosen at once: files among them may belong together.
+    fn want_open_all(&mut self, paths: Vec<PathBuf>) {
+        let before = self.requests.len();
+        paths.into_iter().for_each(|path| self.want_open(path));
+        let is_open = |r: &Request| matches!(r, Request::Open(_));
+        if self.requests[before..].iter().filter(|r| is_open(r)).count() < 2 {
+            return;
+        }
+        let mut several = Vec::new();
+        for request in self.requests.split_off(before) {
+            match request {
+                Request::Open(path) => several.push(path),
+                other => self.requests.push(other),
+            }
+        }
+        self.requests.push(Request::OpenAs(OpenAs::Several(several)));
     }
 
     /// Opens a path, or shows it where it is open already.
@@ -136,7 +163,7 @@ impl Session {
         let known = self.entries.iter().position(|e| e.path() == path);
         match known.map(|place| &self.entries[place]) {
             Some(Entry::Open(set)) => {
-                let id = ImageId { set: set.id, field: 0 };
+                let id = ImageId { set: set.id, field: set.first() };
                 self.show_next = false;
                 self.show(id);
                 return;
@@ -159,10 +186,12 @@ impl Session {
             self.associated_shown = None;
             self.pixel_size_tool = PixelSizeTool::Closed;
             self.pointer = None;
+            // A panel that is about another image would write that one.
+            self.export = self.export.take().filter(|panel| panel.image == id);
         }
     }
 
-    fn close(&mut self, set: SetId) {
+    pub(super) fn close(&mut self, set: SetId) {
         let place = self.entries.iter().position(|e| matches!(e, Entry::Open(s) if s.id == set));
         self.entries.retain(|e| !matches!(e, Entry::Open(s) if s.id == set));
         self.images.retain(|id, _| id.set != set);
@@ -171,13 +200,14 @@ impl Session {
         self.jobs.retain(|j| j.set != Some(set));
         let images = &self.images;
         self.undo.retain(|id| images.contains_key(&id));
+        self.export = self.export.take().filter(|panel| panel.image.set != set);
         self.requests.push(Request::Close(set));
         if self.current.is_some_and(|id| id.set == set) {
             self.current = None;
             self.associated_shown = None;
             self.pixel_size_tool = PixelSizeTool::Closed;
             let open = |e: &Entry| match e {
-                Entry::Open(s) => Some(ImageId { set: s.id, field: 0 }),
+                Entry::Open(s) => Some(ImageId { set: s.id, field: s.first() }),
                 _ => None,
             };
             let place = place.unwrap_or(0).min(self.entries.len());
@@ -235,6 +265,14 @@ impl Session {
         }
     }
 
+    /// A channel that was switched on is seen: rounds are shown one at a time.
+    fn show_round_of(&mut self, index: u16) {
+        let Some(image) = self.current() else { return };
+        if let Some(round) = image.channel(index).filter(|c| c.visible).map(|c| c.round) {
+            self.show_round(image.id, round);
+        }
+    }
+
     fn change_channel(&mut self, index: u16, change: impl Fn(&mut super::ChannelView)) {
         self.change_channels(Some(index), change);
     }
@@ -265,22 +303,25 @@ impl Session {
     }
 
     /// Makes a change, or takes it back.
-    fn make(&mut self, edit: &Edit, forwards: bool) {
-        let id = edit.image();
+    pub(super) fn make(&mut self, edit: &Edit, forwards: bool) {
         match edit {
-            Edit::PixelSize { before, after, .. } => {
+            Edit::PixelSize { image: id, before, after } => {
                 let size = if forwards { after } else { before };
                 let canvas = self.canvas;
-                if let Some(image) = self.images.get_mut(&id) {
+                if let Some(image) = self.images.get_mut(id) {
                     image.set_pixel_size(size.um_per_px, size.calibration);
-                    let extent = image.info().size;
-                    if image.framing == Framing::Fit {
-                        image.camera.fit(extent, canvas);
-                    }
+                    image.reframe(canvas);
                 }
+                self.display_changed.insert(*id);
+            }
+            Edit::Mosaic { image, before, after, .. } => self.put_edits(*image, if forwards { after } else { before }),
+            Edit::Regroup { before, after, .. } => {
+                let (closed, opened) = if forwards { (before, after) } else { (after, before) };
+                self.put_groups(closed, opened);
             }
         }
-        self.show(id);
-        self.display_changed.insert(id);
+        if let Some(id) = edit.image() {
+            self.show(id);
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! What the user can ask for: the only way to change a [`super::Session`].
 
+use super::export::ExportCommand;
 use super::preferences::{Background, ScrollMode, ThemeChoice};
-use crate::engine::{JobId, Window};
-use crate::geom::Point;
+use crate::engine::{JobId, ProfileFiles, Window};
+use crate::geom::{Point, Rect};
+use crate::image_set::GridLayout;
+use crate::mosaic::{AlignOptions, Blend, Placement};
 use crate::pyramid::SetId;
+use crate::stitch::solve::Hand;
 use crate::view::Camera;
 use std::path::PathBuf;
 
@@ -39,6 +43,8 @@ pub enum ViewMove {
     Upright,
     /// Brings a place of the image (level-0 pixels) to the centre.
     CenterOn(Point),
+    /// Shows a part of the image (level-0 pixels) as large as it fits.
+    Frame(Rect),
 }
 
 /// Which tab the right panel shows.
@@ -47,8 +53,65 @@ pub enum RightTab {
     /// Channels, or brightness of a colour image.
     #[default]
     Channels,
+    /// How the fields of a mosaic fit.
+    Mosaic,
     /// What the file says about itself.
     Metadata,
+}
+
+/// Something about a mosaic, for [`Command::Mosaic`]: it is about the mosaic on the canvas.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MosaicCommand {
+    /// Accepts, rejects or frees (`Hand::Off`) the seam of two fields; undoable.
+    DecideSeam((u32, u32), Hand),
+    /// Decides about all seams of a field; undoable.
+    DecideField(u32, Hand),
+    /// While a field is dragged: how far it is from where it stood, in image pixels.
+    DragField(u32, Point),
+    /// The dragged field stays where it is; undoable.
+    DropField,
+    /// The dragged field goes back.
+    CancelDrag,
+    /// Takes back all decisions about seams; undoable.
+    ForgetHandWork,
+    /// Corrects the grid; `None`: as it was recognised; undoable.
+    SetLayout(Option<GridLayout>),
+    /// Corrects the name pattern; `None`: as it was recognised; undoable.
+    SetPattern(Option<String>),
+    /// Sets how to align; undoable.
+    SetAlignOptions(AlignOptions),
+    /// Measures all seams anew.
+    AlignAgain,
+    /// Shows the nominal layout, or the solved places; undoable.
+    ShowUnaligned(bool),
+    /// Sets how overlaps are put together; undoable.
+    SetBlend(Blend),
+    /// Sets whether fields stand on whole pixels; undoable.
+    SetPlacement(Placement),
+    /// Evens out the illumination on the screen; undoable.
+    EvenIllumination(bool),
+    /// Takes profile images for a channel, or the estimate for `None`; undoable.
+    SetProfiles(u16, Option<ProfileFiles>),
+    /// Shows or hides the seams.
+    ToggleSeams,
+    /// Selects a seam: the view goes there and its two fields flicker for a while.
+    SelectSeam(Option<(u32, u32)>),
+    /// Selects a field.
+    SelectField(Option<u32>),
+    /// Shows a round by itself.
+    ShowRound(u16),
+    /// Takes the solved layout that lies in the folder.
+    UseSavedPositions,
+    /// Reads places from a file; undoable.
+    LoadPositions(PathBuf),
+    /// Goes back from places of a file to measured ones; undoable.
+    ForgetPositions,
+    /// Writes the places to a file: `TileConfiguration` for `.txt`, else CSV.
+    SavePositions(PathBuf),
+    /// Shows the system's dialog for a file to read places from.
+    AskToLoadPositions,
+    /// Shows the system's dialog for a file to write places to.
+    AskToSavePositions,
 }
 
 /// How the pixel size is being set, while it is.
@@ -102,6 +165,14 @@ pub enum Command {
     SetFocus(u16),
     /// Shows another time point.
     SetTime(u16),
+    /// Does something with the mosaic on the canvas.
+    Mosaic(MosaicCommand),
+    /// Opens or closes the choice of images to combine as a mosaic.
+    ChooseToCombine(bool),
+    /// Opens the files of some open image sets as one mosaic in their place; undoable.
+    CombineAsMosaic(Vec<SetId>),
+    /// Opens the files of a mosaic each by itself in its place; undoable.
+    ShowSeparately(SetId),
     /// Opens, changes or closes the pixel size tool.
     PixelSizeTool(PixelSizeTool),
     /// Sets micrometres a pixel, x and y; undoable.
@@ -144,6 +215,8 @@ pub enum Command {
     ShowAssociated(Option<usize>),
     /// Remembers the window's size in points.
     SetWindowSize([f32; 2]),
+    /// Something of the Export panel.
+    Export(ExportCommand),
     /// Ends the program.
     Quit,
 }

@@ -1,9 +1,11 @@
 //! One open image: where we look, and how its channels are shown.
 
 use super::command::{ImageId, ViewMove};
+use super::mosaic::MosaicView;
 use super::preferences::{SavedChannel, SavedImage};
-use crate::engine::{ChannelStatistics, OpenedSet, Window};
+use crate::engine::{ChannelStatistics, OpenedSet, SampleSource, Window};
 use crate::geom::{Point, Size};
+use crate::mosaic::MOSAIC;
 use crate::pixels::{TileFormat, ValueCoding};
 use crate::pyramid::{Calibration, ChannelInfo, ChannelRole, ImageInfo, PlaneId};
 use crate::view::{
@@ -71,6 +73,10 @@ pub struct ChannelView {
     pub full_range: f32,
     /// What the engine found out.
     pub statistics: Option<Arc<ChannelStatistics>>,
+    /// The round (staining cycle) it was taken in, from 0.
+    pub round: u16,
+    /// Whether that round is shown: of a mosaic with several one is shown at a time.
+    pub round_shown: bool,
 }
 
 impl ChannelView {
@@ -86,12 +92,14 @@ impl ChannelView {
             origin: if waits { WindowOrigin::Waiting(now_secs) } else { WindowOrigin::Full },
             full_range: display.max,
             statistics: None,
+            round: 0,
+            round_shown: true,
         }
     }
 
     /// Whether it is drawn now.
     pub fn is_shown(&self) -> bool {
-        self.visible && !self.waits()
+        self.visible && self.round_shown && !self.waits()
     }
 
     /// Whether it still waits for its first range.
@@ -184,6 +192,8 @@ pub struct ReadOut {
     pub y: u32,
     /// Values by channel: one, or three of a colour image.
     pub values: Vec<(u16, Vec<f64>)>,
+    /// Of a mosaic: the field that they are of, and the corrected values where illumination is evened out.
+    pub source: Option<SampleSource>,
 }
 
 /// One open image.
@@ -211,11 +221,13 @@ pub struct OpenImage {
     pub read_out: Option<ReadOut>,
     /// Whether the user changed how channels are shown.
     pub display_touched: bool,
+    /// What there is to a mosaic, where it is one.
+    pub mosaic: Option<MosaicView>,
 }
 
 impl OpenImage {
     pub(super) fn new(set: &Arc<OpenedSet>, field: u32, now_secs: f64) -> Option<Self> {
-        let info = set.images.get(field as usize)?;
+        let info = set.info(field)?;
         let listed: Vec<(usize, &ChannelInfo)> =
             info.channels.iter().enumerate().filter(|(_, c)| c.role == ChannelRole::Intensity).collect();
         let display = DisplaySettings::of(info).channels;
@@ -239,14 +251,47 @@ impl OpenImage {
             calibration: Calibration::Unknown,
             read_out: None,
             display_touched: false,
+            mosaic: MosaicView::new(set).filter(|_| field == MOSAIC),
         };
+        if let Some(view) = &image.mosaic {
+            let rounds = view.set.clone();
+            image.channels.iter_mut().for_each(|c| c.round = rounds.round_of(c.index));
+            let round = view.round;
+            image.show_round(round);
+        }
         image.set_pixel_size(info.um_per_px, info.calibration);
         Some(image)
     }
 
-    /// What the file says about it.
+    /// What the file says about it; of a mosaic, how it stands now.
     pub fn info(&self) -> &ImageInfo {
-        &self.set.images[self.id.field as usize]
+        match &self.mosaic {
+            Some(view) => &view.state.info,
+            None => &self.set.images[self.id.field as usize],
+        }
+    }
+
+    /// Shows the channels of one round; those of others wait.
+    pub(super) fn show_round(&mut self, round: u16) {
+        let Some(view) = self.mosaic.as_mut().filter(|view| round < view.set.rounds()) else { return };
+        view.round = round;
+        self.channels.iter_mut().for_each(|c| c.round_shown = c.round == round);
+    }
+
+    /// Keeps the view in place after the canvas or the image's extent changed.
+    pub(super) fn reframe(&mut self, canvas: Size) {
+        match self.framing {
+            Framing::Fit => self.camera = self.fitted(self.camera, canvas),
+            Framing::Free => self.camera.clamp(self.info().size, canvas),
+        }
+    }
+
+    /// A camera that shows the whole image: of a mosaic the part of its frame that holds fields.
+    fn fitted(&self, mut camera: Camera, canvas: Size) -> Camera {
+        let whole = self.whole();
+        camera.fit(Size::new(whole.width, whole.height), canvas);
+        camera.center = camera.center + Point::new(f64::from(whole.x), f64::from(whole.y));
+        camera
     }
 
     /// Whether it is a colour image: one channel of red, green and blue.
@@ -256,6 +301,9 @@ impl OpenImage {
 
     /// Its name: the image's own, and the file's where a set holds one image.
     pub fn name(&self) -> String {
+        if let Some(view) = &self.mosaic {
+            return view.set.fields.name.clone();
+        }
         let file = self.set.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let own = &self.info().name;
         if self.set.images.len() == 1 || own.is_empty() { file } else { own.clone() }
@@ -263,7 +311,7 @@ impl OpenImage {
 
     /// The planes that are switched on.
     pub fn visible_planes(&self) -> Vec<PlaneId> {
-        self.channels.iter().filter(|c| c.visible).map(|c| self.plane(c.index)).collect()
+        self.channels.iter().filter(|c| c.visible && c.round_shown).map(|c| self.plane(c.index)).collect()
     }
 
     /// The plane of a channel at the focus position and time point shown.
@@ -307,10 +355,7 @@ impl OpenImage {
         let mut camera = from;
         let size = self.info().size;
         match step {
-            ViewMove::Fit => {
-                camera.fit(size, canvas);
-                return (camera, Framing::Fit);
-            }
+            ViewMove::Fit => return (self.fitted(camera, canvas), Framing::Fit),
             ViewMove::OneToOne => camera.zoom = 1.0,
             ViewMove::Magnification(times) => {
                 if let Some(um) = self.um_per_px {
@@ -326,12 +371,16 @@ impl OpenImage {
             ViewMove::Flip => camera.flip(),
             ViewMove::Upright => (camera.rotation_rad, camera.flipped) = (0.0, false),
             ViewMove::CenterOn(place) => camera.center = place,
+            ViewMove::Frame(part) => {
+                let px = |v: f64| v.max(1.0).ceil() as u32;
+                camera.fit(Size::new(px(part.width()), px(part.height())), canvas);
+                camera.center = part.center();
+            }
         }
         camera.clamp(size, canvas);
         let turned = matches!(step, ViewMove::RotateTo(_) | ViewMove::Flip | ViewMove::Upright);
         if turned && self.framing == Framing::Fit {
-            camera.fit(size, canvas);
-            return (camera, Framing::Fit);
+            return (self.fitted(camera, canvas), Framing::Fit);
         }
         (camera, Framing::Free)
     }

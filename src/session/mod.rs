@@ -6,19 +6,32 @@
 //! So a test can drive a session without threads, with commands and events of its own.
 
 mod apply;
+mod apply_mosaic;
 mod command;
+mod export;
 mod image;
+mod mosaic;
 mod preferences;
+mod reports;
+mod request;
 mod undo;
 
-pub use command::{Command, ImageId, PixelSizeTool, RightTab, ViewMove};
+pub use command::{Command, ImageId, MosaicCommand, PixelSizeTool, RightTab, ViewMove};
+pub use export::{
+    Compression, ExportChoices, ExportCommand, ExportEstimate, ExportPanel, ExportPlan, ExportPreset, ExportStage,
+    ExportWhat, Packing, PictureFormat, PicturePlan, PictureSize, SamplesPlan, command_line,
+};
 pub use image::{ChannelView, Framing, OpenImage, ReadOut, WINDOW_PATIENCE_SECS, WindowOrigin, is_pixel_size};
+pub use mosaic::{Flicker, MosaicView, SETTLE_SECS, SeamsOverlay, Selection};
 pub use preferences::{Background, INTERFACE_SCALE, MAX_RECENT, Preferences, ScrollMode, ThemeChoice};
+pub use reports::{Job, Problem};
+pub use request::Request;
 pub use undo::{Edit, PixelSize};
 
 use crate::engine::{Event, JobId, JobOutcome, OpenedSet};
 use crate::geom::{Point, Size};
-use crate::pyramid::{PlaneId, SetId, TileKey};
+use crate::mosaic::MOSAIC;
+use crate::pyramid::{SetId, TileKey};
 use preferences::{IMAGES, SETTINGS, SavedImages, SavedSettings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,41 +42,10 @@ use undo::UndoStack;
 pub const MAX_PROBLEMS: usize = 200;
 /// Unreadable places of one image that are remembered for hatching; a file with more is beyond drawing.
 const MAX_FAILED_TILES: usize = 4096;
+/// How long it is said that something was done: long enough to read.
+const NOTICE_SECS: f64 = 5.0;
 /// Paths in the Images list, open ones and failed ones.
 const MAX_ENTRIES: usize = 1000;
-
-/// What the session wants done outside it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Request {
-    /// Open a path.
-    Open(PathBuf),
-    /// Make and open the demo.
-    Demo,
-    /// Close an image set.
-    Close(SetId),
-    /// Remove a path's prepared data and thumbnail.
-    Forget(PathBuf),
-    /// Stop a job.
-    Cancel(JobId),
-    /// Read the values at a pixel.
-    Sample { set: SetId, planes: Vec<PlaneId>, x: u32, y: u32 },
-    /// Decode an associated picture.
-    Associated { set: SetId, index: usize },
-    /// Fetch stored thumbnails.
-    Thumbnails(Vec<PathBuf>),
-    /// Write a settings text.
-    SaveText { name: &'static str, text: String },
-    /// Read a settings text.
-    LoadText(&'static str),
-    /// Show the dialog for files.
-    AskForFiles,
-    /// Show the dialog for a folder.
-    AskForFolder,
-    /// Give the window this size in points.
-    ResizeWindow([f32; 2]),
-    /// End the program.
-    Quit,
-}
 
 /// One line of the Images list.
 #[derive(Debug, Clone)]
@@ -91,44 +73,6 @@ impl Entry {
     }
 }
 
-/// Something the user should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The set it is about.
-    pub set: Option<SetId>,
-    /// What it is, in words.
-    pub message: String,
-    /// How often it happened.
-    pub count: u32,
-}
-
-/// Work in the background.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    /// Its number.
-    pub id: JobId,
-    /// The set it works on.
-    pub set: Option<SetId>,
-    /// What it does, in words.
-    pub title: &'static str,
-    /// Steps done.
-    pub done: u64,
-    /// Steps in all; 0 while unknown.
-    pub total: u64,
-    /// When it was first heard of, and how many steps were done then.
-    pub started: (f64, u64),
-}
-
-impl Job {
-    /// Seconds still to go, once enough has been done to tell.
-    pub fn secs_left(&self, now_secs: f64) -> Option<f64> {
-        let (since, before) = self.started;
-        let (elapsed, done) = (now_secs - since, self.done.saturating_sub(before));
-        let left = self.total.checked_sub(self.done)?;
-        (elapsed > 1.0 && done > 0 && self.total > 0).then(|| elapsed / done as f64 * left as f64)
-    }
-}
-
 /// All state a user can change.
 #[derive(Debug)]
 pub struct Session {
@@ -150,8 +94,13 @@ pub struct Session {
     right_tab: RightTab,
     keys_shown: bool,
     associated_shown: Option<usize>,
+    export: Option<ExportPanel>,
+    combining: bool,
+    /// Something that was done, and when it was said.
+    notice: Option<(String, f64)>,
     pointer: Option<Point>,
     canvas: Size,
+    pixels_per_point: f32,
     now_secs: f64,
     requests: Vec<Request>,
     /// Images whose display is to be saved.
@@ -188,8 +137,12 @@ impl Session {
             right_tab: RightTab::default(),
             keys_shown: false,
             associated_shown: None,
+            export: None,
+            combining: false,
+            notice: None,
             pointer: None,
             canvas: Size::new(1, 1),
+            pixels_per_point: 1.0,
             now_secs: 0.0,
             requests: vec![Request::LoadText(SETTINGS), Request::LoadText(IMAGES)],
             display_changed: BTreeSet::new(),
@@ -274,6 +227,42 @@ impl Session {
         self.associated_shown
     }
 
+    /// Something that was done a moment ago.
+    pub fn notice(&self) -> Option<&str> {
+        let (text, since_secs) = self.notice.as_ref()?;
+        (self.now_secs - since_secs < NOTICE_SECS).then_some(text)
+    }
+
+    /// Says for a moment that something was done.
+    pub fn tell(&mut self, text: String) {
+        self.notice = Some((text, self.now_secs));
+    }
+
+    /// Whether images are being chosen to be combined as a mosaic.
+    pub fn combining(&self) -> bool {
+        self.combining
+    }
+
+    /// The open sets that can become fields of one mosaic: files of one image each.
+    pub fn combinable(&self) -> impl Iterator<Item = &Arc<OpenedSet>> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Open(set) if set.mosaic.is_none() && set.images.len() == 1 => Some(set),
+            _ => None,
+        })
+    }
+
+    /// Whether there are enough of them.
+    pub fn can_combine(&self) -> bool {
+        self.combinable().nth(1).is_some()
+    }
+
+    /// Whether a set has the size, the type and the channels of the image on the canvas, so that both can be fields of
+    /// one mosaic; where that is none to combine, of the first that is.
+    pub fn fits_current(&self, set: &OpenedSet) -> bool {
+        let current = self.current.and_then(|id| self.combinable().find(|other| other.id == id.set));
+        current.or_else(|| self.combinable().next()).is_some_and(|other| apply_mosaic::are_alike(other, set))
+    }
+
     /// The place of the image under the pointer, level-0 pixels.
     pub fn pointer(&self) -> Option<Point> {
         self.pointer
@@ -296,19 +285,16 @@ impl Session {
         }
         self.canvas = canvas;
         for image in self.images.values_mut() {
-            let size = image.info().size;
-            match image.framing {
-                Framing::Fit => image.camera.fit(size, canvas),
-                Framing::Free => image.camera.clamp(size, canvas),
-            }
+            image.reframe(canvas);
         }
     }
 
     /// Moves what moves by itself to a time in seconds on the window's clock. True while another frame is needed.
     pub fn advance(&mut self, now_secs: f64) -> bool {
         self.now_secs = now_secs;
+        let moves = self.advance_mosaic(now_secs);
         let Some(image) = self.current.and_then(|id| self.images.get_mut(&id)) else { return false };
-        image.channels.iter_mut().fold(false, |more, channel| channel.advance(now_secs) | more)
+        image.channels.iter_mut().fold(moves, |more, channel| channel.advance(now_secs) | more)
     }
 
     /// What is to be done outside, since the last call; settings that changed are saved here, once a frame.
@@ -347,12 +333,12 @@ impl Session {
                     }
                 }
             }
-            Event::Sample { set, field, x, y, values } => {
+            Event::Sample { set, field, x, y, values, source } => {
                 let under = self.pointer.map(|p| (p.x.floor(), p.y.floor()));
                 if let Some(image) = self.images.get_mut(&ImageId { set, field })
                     && under == Some((f64::from(x), f64::from(y)))
                 {
-                    image.read_out = Some(ReadOut { x, y, values });
+                    image.read_out = Some(ReadOut { x, y, values, source });
                 }
             }
             Event::Progress { job, set, title, done, total } => self.progress(job, set, title, done, total),
@@ -365,9 +351,16 @@ impl Session {
                     self.add_problem(None, message);
                 }
             }
+            Event::Mosaic { set, state } => self.mosaic_changed(ImageId { set, field: MOSAIC }, state),
+            Event::PositionsLoaded { set, positions } => self.positions_loaded(set, positions),
             Event::Problem { set, message } => self.add_problem(set, message),
+            Event::Export { path, report } => self.export_reported(&path, report),
             Event::Text { name, text } => self.text_loaded(&name, text.as_deref()),
             Event::DemoReady { path } => self.want_open(path),
+            Event::PositionsSaved { path, .. } => {
+                let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                self.tell(format!("Positions are saved in {name}"));
+            }
             Event::Tile(_) | Event::Thumbnail { .. } | Event::Associated { .. } => {}
         }
     }
@@ -377,28 +370,31 @@ impl Session {
         let place = self.entries.iter().position(|e| matches!(e, Entry::Opening(path) if path == folder));
         let place = place.unwrap_or(self.entries.len());
         self.entries.retain(|e| !matches!(e, Entry::Opening(path) if path == folder));
-        let new = paths.into_iter().filter(|path| !self.entries.iter().any(|e| e.path() == path));
-        let new: Vec<Entry> = new.map(Entry::Opening).collect();
+        let listed = |path: &PathBuf| self.entries.iter().any(|e| e.path() == path);
+        let new: Vec<Entry> = paths.iter().filter(|path| !listed(path)).cloned().map(Entry::Opening).collect();
+        let open = paths.iter().find(|path| listed(path)).filter(|_| new.is_empty() && self.show_next).cloned();
         self.entries.splice(place..place, new);
+        if let Some(path) = open {
+            self.want_open(path);
+        }
     }
 
     fn opened(&mut self, set: Arc<OpenedSet>) {
         self.settings.remember(&set.path);
         self.settings_changed = true;
-        for field in 0..set.images.len() as u32 {
+        for field in set.listed() {
             if let Some(mut image) = OpenImage::new(&set, field, self.now_secs) {
                 if let Some(saved) = self.shown.get(&set.path, field) {
                     image.restore(saved);
                 }
-                let size = image.info().size;
-                image.camera.fit(size, self.canvas);
+                image.reframe(self.canvas);
                 self.images.insert(image.id, image);
             }
         }
         for warning in &set.warnings {
             self.add_problem(Some(set.id), warning.clone());
         }
-        let first = ImageId { set: set.id, field: 0 };
+        let first = ImageId { set: set.id, field: set.first() };
         let entry = Entry::Open(set);
         let waiting = |e: &Entry| !matches!(e, Entry::Open(_)) && e.path() == entry.path();
         match self.entries.iter().position(waiting) {
@@ -507,3 +503,6 @@ fn save<T: serde::Serialize>(requests: &mut Vec<Request>, name: &'static str, va
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod mosaic_tests;

@@ -1,5 +1,6 @@
 //! What survives a restart: preferences, recent files, and how each image was shown.
 
+use super::export::ExportChoices;
 use crate::engine::Window;
 use crate::view::{BRIGHTFIELD_BACKGROUND, FLUORESCENCE_BACKGROUND, MagnifyFilter};
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,7 @@ pub(super) struct SavedSettings {
     pub preferences: Preferences,
     pub window_size: Option<[f32; 2]>,
     pub recent: Vec<PathBuf>,
+    pub export: ExportChoices,
 }
 
 /// How one channel was shown.
@@ -157,6 +159,7 @@ impl SavedSettings {
         self.window_size =
             self.window_size.filter(|s| s.iter().all(|v| v.is_finite() && (320.0..=16384.0).contains(v)));
         self.recent.truncate(MAX_RECENT);
+        self.export = self.export.checked();
         self
     }
 

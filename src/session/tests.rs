@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::{ChannelStatistics, Window};
 use crate::pixels::{PixelType, TileFormat, ValueCoding};
-use crate::pyramid::{Calibration, ChannelInfo, ChannelRole, ImageInfo, level_plan};
+use crate::pyramid::{Calibration, ChannelInfo, ChannelRole, ImageInfo, PlaneId, level_plan};
 
 fn opened(id: u32, path: &str, channels: usize, format: TileFormat) -> Arc<OpenedSet> {
     let size = Size::new(4001, 3001);
@@ -30,6 +30,7 @@ fn opened(id: u32, path: &str, channels: usize, format: TileFormat) -> Arc<Opene
         path: path.into(),
         format: "TIFF".into(),
         images: vec![image],
+        mosaic: None,
         associated: vec![],
         metadata: BTreeMap::new(),
         warnings: vec![],
@@ -216,10 +217,10 @@ fn the_values_under_the_pointer_are_those_of_the_pixel_it_is_on() {
     assert!(asked.iter().any(|r| matches!(r, Request::Sample { x: 10, y: 20, .. })));
     session.apply(Command::PointAt(Some(Point::new(10.6, 20.6))));
     assert!(session.take_requests().is_empty(), "the same pixel is not asked for twice");
-    let late = Event::Sample { set: SetId(1), field: 0, x: 9, y: 20, values: vec![] };
+    let late = Event::Sample { set: SetId(1), field: 0, x: 9, y: 20, values: vec![], source: None };
     session.pump(late);
     assert!(session.current().expect("an image").read_out.is_none());
-    session.pump(Event::Sample { set: SetId(1), field: 0, x: 10, y: 20, values: vec![(0, vec![7.0])] });
+    session.pump(Event::Sample { set: SetId(1), field: 0, x: 10, y: 20, values: vec![(0, vec![7.0])], source: None });
     assert_eq!(session.current().and_then(|i| i.read_out.as_ref()).map(|r| r.values.len()), Some(1));
     session.apply(Command::PointAt(Some(Point::new(-1.0, 3.0))));
     assert!(session.take_requests().is_empty());

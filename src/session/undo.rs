@@ -1,7 +1,9 @@
 //! Changes that can be taken back.
 
 use super::command::ImageId;
+use crate::engine::{MosaicEdits, OpenAs};
 use crate::pyramid::Calibration;
+use std::sync::Arc;
 
 /// Changes that are remembered: enough for a morning's work, a few bytes each.
 const MAX_EDITS: usize = 200;
@@ -27,13 +29,34 @@ pub enum Edit {
         /// After it.
         after: PixelSize,
     },
+    /// Something was decided about a mosaic.
+    Mosaic {
+        /// Which mosaic.
+        image: ImageId,
+        /// What it was, in words for a menu.
+        words: &'static str,
+        /// All decisions before the change.
+        before: Arc<MosaicEdits>,
+        /// All decisions after it.
+        after: Arc<MosaicEdits>,
+    },
+    /// Files were opened another way.
+    Regroup {
+        /// What it was, in words for a menu.
+        words: &'static str,
+        /// How they were open before.
+        before: Vec<OpenAs>,
+        /// How they are open after.
+        after: Vec<OpenAs>,
+    },
 }
 
 impl Edit {
-    /// The image that the change belongs to.
-    pub fn image(&self) -> ImageId {
+    /// The image that the change belongs to, where it belongs to one.
+    pub fn image(&self) -> Option<ImageId> {
         match self {
-            Self::PixelSize { image, .. } => *image,
+            Self::PixelSize { image, .. } | Self::Mosaic { image, .. } => Some(*image),
+            Self::Regroup { .. } => None,
         }
     }
 
@@ -41,6 +64,7 @@ impl Edit {
     pub fn words(&self) -> &'static str {
         match self {
             Self::PixelSize { .. } => "set pixel size",
+            Self::Mosaic { words, .. } | Self::Regroup { words, .. } => words,
         }
     }
 }
@@ -88,7 +112,7 @@ impl UndoStack {
 
     /// Drops the changes of images that are no longer open.
     pub fn retain(&mut self, is_open: impl Fn(ImageId) -> bool) {
-        self.done.retain(|e| is_open(e.image()));
-        self.undone.retain(|e| is_open(e.image()));
+        self.done.retain(|e| e.image().is_none_or(&is_open));
+        self.undone.retain(|e| e.image().is_none_or(&is_open));
     }
 }

@@ -134,14 +134,6 @@ impl Report {
             stage_scatter_px: pair(solution.stage.scatter),
         }
     }
-
-    /// The indices of the accepted and dropped edges, worst residual first: what a person should look at.
-    pub fn worst(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.edges.len()).filter(|&k| self.edges[k].residual_px.is_some()).collect();
-        let residual = |k: usize| self.edges[k].residual_px.unwrap_or(0.0);
-        order.sort_by(|&p, &q| residual(q).total_cmp(&residual(p)).then(p.cmp(&q)));
-        order
-    }
 }
 
 /// The nearest-rank centile of sorted values.

@@ -49,15 +49,18 @@ pub mod system;
 mod tests;
 mod words;
 mod write_back;
+mod write_behind;
 mod writer;
 
 pub use directory::SlabClass;
+pub use files::read_exact_at;
 pub use folder::StoreNote;
 pub use index::MAX_SLOTS;
 pub use options::{Backing, EvictionOrder, Persist, StoreOptions, StoreStatistics};
-pub use quota::{FREE_DISK_FLOOR_BYTES, Quota, QuotaOptions};
+pub use quota::{FREE_DISK_FLOOR_BYTES, Quota, QuotaOptions, free_disk_bytes};
 pub use slabs::{FIRST_SLAB_BYTES, LAST_SLAB_BYTES};
 pub use write_back::MAX_DIRTY_BYTES;
+pub use write_behind::WriteBehind;
 pub use writer::{Scratch, SlotWriter};
 
 use crate::error::{Error, Result};

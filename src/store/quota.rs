@@ -269,13 +269,13 @@ impl Quota {
 
 /// Bytes that we could still write to the disk of a folder.
 #[cfg(unix)]
-fn free_disk_bytes(folder: &Path) -> Result<u64> {
+pub fn free_disk_bytes(folder: &Path) -> Result<u64> {
     let disk = rustix::fs::statvfs(folder).map_err(|e| Error::io("cannot read the free space of", e.into(), folder))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// No portable call tells; the allocation itself fails in time.
 #[cfg(not(unix))]
-fn free_disk_bytes(_folder: &Path) -> Result<u64> {
+pub fn free_disk_bytes(_folder: &Path) -> Result<u64> {
     Ok(u64::MAX)
 }

@@ -119,10 +119,15 @@ impl Camera {
 
     /// The smallest level-0 rectangle that holds what a part of the screen shows of the image.
     pub(super) fn image_rect_of(&self, screen: Rect, image: Size, viewport: Size) -> Option<Rect> {
-        let image_from_screen = self.image_from_screen(viewport);
-        let shown = Rect::around(screen.corners().map(|corner| image_from_screen.apply(corner)))?;
+        let shown = self.shown_rect(screen, viewport)?;
         let all = Rect::new(Point::default(), Point::new(f64::from(image.width), f64::from(image.height)));
         shown.intersect(all)
+    }
+
+    /// The smallest rectangle around what a part of the screen shows, whether or not there is image.
+    pub(super) fn shown_rect(&self, screen: Rect, viewport: Size) -> Option<Rect> {
+        let image_from_screen = self.image_from_screen(viewport);
+        Rect::around(screen.corners().map(|corner| image_from_screen.apply(corner)))
     }
 
     /// Keeps the viewport's middle on the image and the zoom within its limits, so that the image cannot be lost.

@@ -3,8 +3,10 @@
 use super::display::MagnifyFilter;
 use super::level_grid::LevelGrid;
 use super::scene::{MAX_WISHES, Presence, Quad, QuadKind, Scene, SceneRequest};
+use super::silhouette::Part;
 use crate::geom::{Affine, Point, Rect};
-use crate::pyramid::{ChannelRole, Coverage, LevelOrigin, PlaneId, TileKey};
+use crate::pyramid::{ChannelRole, Coverage, ImageInfo, LevelOrigin, PlaneId, TileKey};
+use std::rc::Rc;
 
 /// The tiles of the coarsest level are pinned up to this many a plane; a file without small levels may have more.
 const MAX_PINNED_TILES: u32 = 16;
@@ -22,10 +24,71 @@ struct Wish {
     distance: f64,
 }
 
+/// What tiles are laid on: the image itself, or one field where it stands in it.
+#[derive(Clone)]
+pub(super) struct Sheet<'a> {
+    /// What the tiles belong to.
+    pub image: &'a ImageInfo,
+    /// The levels, finest first.
+    pub grids: Rc<[LevelGrid]>,
+    /// Where its pixel (0, 0) lies on the image that is looked at.
+    pub origin: Point,
+    /// The parts of the image that are drawn from it, without overlap; `None` for all of it.
+    pub clips: Option<Rc<[Part]>>,
+    /// How its light is coloured; `None`: as the channel is.
+    pub tint: Option<[u8; 3]>,
+}
+
+impl<'a> Sheet<'a> {
+    /// The image that is looked at.
+    pub fn whole(image: &'a ImageInfo) -> Self {
+        Self { image, grids: grids_of(image), origin: Point::default(), clips: None, tint: None }
+    }
+
+    /// Its coarsest level.
+    pub fn coarsest(&self) -> u8 {
+        self.grids.len().saturating_sub(1) as u8
+    }
+
+    /// How many parts a region of it may be drawn in.
+    pub fn clip_count(&self) -> usize {
+        self.clips.as_ref().map_or(1, |clips| clips.len())
+    }
+
+    /// Calls `draw` with every part of a region of the sheet that is drawn from it, as parts of the image.
+    fn for_parts(&self, region: Rect, mut draw: impl FnMut(Rect)) {
+        self.for_clipped(region, |_, part| draw(part));
+    }
+
+    /// [`Self::for_parts`] with what each part was clipped by.
+    fn for_clipped(&self, region: Rect, mut draw: impl FnMut(Option<&Part>, Rect)) {
+        let region = shifted(region, self.origin);
+        let Some(clips) = &self.clips else { return draw(None, region) };
+        for clip in clips.iter() {
+            if let Some(part) = clip.rect.intersect(region) {
+                draw(Some(clip), part);
+            }
+        }
+    }
+
+    /// The area of a region of the sheet that is drawn from it and lies within `bounds` of the image.
+    fn area_within(&self, region: Rect, bounds: Rect) -> f64 {
+        let mut area = 0.0;
+        self.for_parts(region, |part| area += area_within(part, bounds));
+        area
+    }
+}
+
+/// The grids of all levels of an image.
+pub(super) fn grids_of(image: &ImageInfo) -> Rc<[LevelGrid]> {
+    let levels = image.levels.len().min(usize::from(u8::MAX)) as u8;
+    (0..levels).map(|level| LevelGrid::new(image, level)).collect()
+}
+
 /// A scene in the making: what the cells of the wanted level are drawn from, and what they lack.
 pub(super) struct Cells<'a> {
     request: &'a SceneRequest<'a>,
-    grids: Vec<LevelGrid>,
+    sheet: Sheet<'a>,
     wanted_level: u8,
     visible: Rect,
     screen: Rect,
@@ -45,11 +108,10 @@ pub(super) struct Cells<'a> {
 
 impl<'a> Cells<'a> {
     pub fn new(request: &'a SceneRequest<'a>, visible: Rect) -> Self {
-        let levels = request.image.levels.len().min(usize::from(u8::MAX)) as u8;
         let [zoom_x, zoom_y] = request.camera.zoom_xy();
         Self {
             request,
-            grids: (0..levels).map(|level| LevelGrid::new(request.image, level)).collect(),
+            sheet: Sheet::whole(request.image),
             wanted_level: 0,
             visible,
             screen: request.screen_region(),
@@ -68,12 +130,48 @@ impl<'a> Cells<'a> {
     /// The tiles of a level that show on the screen. A turned view leaves out those that only its bounding rectangle
     /// meets.
     pub fn visible_cells(&self, level: u8) -> Vec<(u32, u32)> {
-        let grid = &self.grids[level as usize];
-        let columns = grid.range(0, self.visible.min.x, self.visible.max.x);
-        let rows = grid.range(1, self.visible.min.y, self.visible.max.y);
-        rows.flat_map(|y| columns.clone().map(move |x| (x, y)))
-            .filter(|&(x, y)| self.on_screen(grid.tile_rect(x, y)))
-            .collect()
+        let mut cells = Vec::new();
+        self.find_visible_cells(level, &mut cells);
+        cells
+    }
+
+    /// The parts of cells of the wanted level that there are; `None`: all of it.
+    pub fn parts_of(&self, cells: &[(u32, u32)]) -> Vec<Option<Rc<[Part]>>> {
+        let grid = &self.sheet.grids[self.wanted_level as usize];
+        let outline = self.request.outline;
+        cells.iter().map(|&(x, y)| outline.and_then(|outline| outline.parts(grid.tile_rect(x, y)))).collect()
+    }
+
+    /// The cells that are drawn next are drawn on these parts of the image.
+    pub fn clip_to(&mut self, parts: Option<Rc<[Part]>>) {
+        self.sheet.clips = parts;
+    }
+
+    /// [`Self::visible_cells`] into a list that is used again. Cells that nothing is drawn from are left out.
+    pub fn find_visible_cells(&self, level: u8, cells: &mut Vec<(u32, u32)>) {
+        let (sheet, grid) = (&self.sheet, &self.sheet.grids[level as usize]);
+        cells.clear();
+        let visible = shifted(self.visible, Point::default() - sheet.origin);
+        let columns = grid.range(0, visible.min.x, visible.max.x);
+        for y in grid.range(1, visible.min.y, visible.max.y) {
+            for x in columns.clone() {
+                let mut shows = false;
+                sheet.for_parts(grid.tile_rect(x, y), |part| shows |= self.on_screen(part));
+                if shows {
+                    cells.push((x, y));
+                }
+            }
+        }
+    }
+
+    /// What the cells that are drawn next lie on.
+    pub fn lay(&mut self, sheet: Sheet<'a>) {
+        self.sheet = sheet;
+    }
+
+    /// The level that cells are drawn from on a sheet that may have fewer levels than others.
+    pub fn set_wanted_level(&mut self, level: u8) {
+        self.wanted_level = level;
     }
 
     /// The level that the cells belong to, and the one that the zoom asks for.
@@ -100,7 +198,7 @@ impl<'a> Cells<'a> {
 
     /// Pins the tiles of the coarsest level, and wishes for them.
     pub fn pin_coarsest(&mut self, plane: PlaneId, level: u8) {
-        let tiles = self.grids[level as usize].tiles;
+        let tiles = self.sheet.grids[level as usize].tiles;
         if tiles[0].saturating_mul(tiles[1]) > MAX_PINNED_TILES {
             return;
         }
@@ -116,9 +214,12 @@ impl<'a> Cells<'a> {
     /// Draws one tile of the wanted level, or what stands in for it.
     pub fn draw_cell(&mut self, plane: PlaneId, role: ChannelRole, x: u32, y: u32) {
         let key = TileKey { plane, level: self.wanted_level, x, y };
-        let cell = self.grids[key.level as usize].tile_rect(x, y);
+        let cell = self.sheet.grids[key.level as usize].tile_rect(x, y);
         self.role = role;
         self.coarsest_used = 0;
+        if self.sheet.clips.as_ref().is_some_and(|clips| clips.is_empty()) {
+            return;
+        }
         let presence = self.presence(key);
         let missing = match presence {
             Presence::Resident { coverage: Coverage::FULL, since_secs } => {
@@ -139,11 +240,12 @@ impl<'a> Cells<'a> {
             Presence::Absent => self.draw_substitutes(plane, cell, 1.0),
         };
         if role == ChannelRole::Intensity {
-            let area = area_within(cell, self.visible);
-            let settled = matches!(
-                presence,
-                Presence::Resident { coverage: Coverage::FULL, .. } | Presence::Damaged { .. } | Presence::Failed
-            );
+            let area = self.sheet.area_within(cell, self.visible);
+            let settled = match presence {
+                Presence::Resident { coverage: Coverage::FULL, .. } | Presence::Damaged { .. } => !self.is_stale(key),
+                Presence::Failed => true,
+                Presence::Resident { .. } | Presence::Absent => false,
+            };
             self.total_area += area;
             self.missing_area += missing;
             self.blurred_area += if settled { 0.0 } else { area };
@@ -188,8 +290,8 @@ impl<'a> Cells<'a> {
 
     /// Draws a region from the nearest level from `level` up that has it. Returns the area for which there is nothing.
     fn draw_coarser(&mut self, plane: PlaneId, region: Rect, level: u8, opacity: f32) -> f64 {
-        if usize::from(level) >= self.grids.len() {
-            return area_within(region, self.visible);
+        if usize::from(level) >= self.sheet.grids.len() {
+            return self.sheet.area_within(region, self.visible);
         }
         let mut missing = 0.0;
         for (key, part) in self.tiles_in(plane, region, level) {
@@ -260,7 +362,7 @@ impl<'a> Cells<'a> {
         opacity: f32,
         mut beneath: impl FnMut(&mut Self, Rect) -> f64,
     ) -> f64 {
-        let grid = self.grids[key.level as usize];
+        let grid = self.sheet.grids[key.level as usize];
         let mut missing = 0.0;
         for (covered, columns, rows) in eighths(coverage) {
             let rect = Rect::new(
@@ -295,15 +397,21 @@ impl<'a> Cells<'a> {
     }
 
     fn push(&mut self, kind: QuadKind, key: TileKey, region: Rect, opacity: f32) {
-        let grid = &self.grids[key.level as usize];
-        self.scene.quads.push(Quad {
-            kind,
-            key,
-            uv: grid.tile_px(key.x, key.y, self.request.image.tile_side, region),
-            downsample: grid.downsample,
-            image: region,
-            opacity,
-            nearest: self.nearest && key.level == 0,
+        let (sheet, quads, nearest) = (&self.sheet, &mut self.scene.quads, self.nearest && key.level == 0);
+        let grid = &sheet.grids[key.level as usize];
+        let to_sheet = Point::default() - sheet.origin;
+        sheet.for_clipped(region, |clip, part| {
+            quads.push(Quad {
+                kind,
+                key,
+                samples: clip.and_then(|clip| samples_within(clip, grid, key, sheet.image.tile_side)),
+                uv: grid.tile_px(key.x, key.y, sheet.image.tile_side, shifted(part, to_sheet)),
+                downsample: grid.downsample,
+                image: part,
+                opacity,
+                nearest,
+                tint: sheet.tint,
+            });
         });
     }
 
@@ -311,9 +419,13 @@ impl<'a> Cells<'a> {
         matches!(self.presence(key), Presence::Resident { coverage: Coverage::FULL, .. })
     }
 
+    fn is_stale(&self, key: TileKey) -> bool {
+        self.request.resident.is_stale(key)
+    }
+
     /// The tiles of a level that a region meets, with the part of the region that each covers.
     fn tiles_in(&self, plane: PlaneId, region: Rect, level: u8) -> impl Iterator<Item = (TileKey, Rect)> + use<> {
-        let grid = self.grids[level as usize];
+        let grid = self.sheet.grids[level as usize];
         let columns = grid.range(0, region.min.x, region.max.x);
         grid.range(1, region.min.y, region.max.y).flat_map(move |y| {
             columns.clone().filter_map(move |x| {
@@ -325,11 +437,12 @@ impl<'a> Cells<'a> {
     fn wish_unless_whole(&mut self, key: TileKey) {
         let wanted = match self.presence(key) {
             Presence::Absent => true,
-            Presence::Resident { coverage, .. } => coverage != Coverage::FULL,
-            Presence::Damaged { .. } | Presence::Failed => false,
+            Presence::Resident { coverage, .. } => coverage != Coverage::FULL || self.is_stale(key),
+            Presence::Damaged { .. } => self.is_stale(key),
+            Presence::Failed => false,
         };
         if wanted {
-            let middle = self.grids[key.level as usize].tile_rect(key.x, key.y).center();
+            let middle = self.sheet.grids[key.level as usize].tile_rect(key.x, key.y).center() + self.sheet.origin;
             let away = self.screen_from_image.apply(middle) - self.screen.center();
             self.wishes.push(Wish { key, distance: away.x * away.x + away.y * away.y });
         }
@@ -338,8 +451,8 @@ impl<'a> Cells<'a> {
     /// A cell that shows nothing, or next to nothing, asks for a coarser tile before its own: one that the file brings
     /// where there is one near, since others must be made from many tiles.
     fn wish_preview(&mut self, plane: PlaneId, cell: Rect) {
-        let levels = &self.request.image.levels;
-        let coarsest = (self.grids.len() - 1) as u8;
+        let levels = &self.sheet.image.levels;
+        let coarsest = (self.sheet.grids.len() - 1) as u8;
         let nearest = self.wanted_level + 1;
         let furthest = (self.wanted_level + PREVIEW_DISTANCE).min(coarsest);
         let native = |level: &u8| matches!(levels[*level as usize].origin, LevelOrigin::Native(_));
@@ -364,6 +477,28 @@ impl<'a> Cells<'a> {
         }
         self.scene
     }
+}
+
+/// The centres of the outermost pixels of a tile that lie in a part which ends; `None` where it goes on.
+fn samples_within(part: &Part, grid: &LevelGrid, key: TileKey, side: u32) -> Option<Rect> {
+    if part.ends == [false; 4] {
+        return None;
+    }
+    let [left, top, right, bottom] = part.ends;
+    let in_tile = |at: f64, axis: usize, tile: u32| at / grid.downsample[axis] - f64::from(tile) * f64::from(side);
+    let first = |ends: bool, at: f64| if ends { (at - 0.5).ceil() + 0.5 } else { f64::NEG_INFINITY };
+    let last = |ends: bool, at: f64| if ends { (at - 0.5).ceil() - 0.5 } else { f64::INFINITY };
+    let min =
+        Point::new(first(left, in_tile(part.rect.min.x, 0, key.x)), first(top, in_tile(part.rect.min.y, 1, key.y)));
+    let max =
+        Point::new(last(right, in_tile(part.rect.max.x, 0, key.x)), last(bottom, in_tile(part.rect.max.y, 1, key.y)));
+    // A part thinner than a pixel of the level may hold no centre: it is drawn from what is there.
+    (min.x <= max.x && min.y <= max.y).then(|| Rect::new(min, max))
+}
+
+/// A rectangle moved by a vector.
+fn shifted(rect: Rect, by: Point) -> Rect {
+    Rect::new(rect.min + by, rect.max + by)
 }
 
 /// A coverage mask as rectangles of eighths, covered and not: runs of a row, joined with equal rows below.

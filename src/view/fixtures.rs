@@ -61,3 +61,19 @@ impl Residency for Tiles {
         self.0.get(&key).copied().unwrap_or(Presence::Absent)
     }
 }
+
+/// A small generator, so that a failure repeats.
+pub struct Random(pub u64);
+
+impl Random {
+    /// 31 bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    /// From 0 up to 1.
+    pub fn unit(&mut self) -> f64 {
+        self.next() as f64 / f64::from(1u32 << 31)
+    }
+}

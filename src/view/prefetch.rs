@@ -58,6 +58,10 @@ impl List<'_> {
         let mut cells: Vec<(f64, u32, u32)> = grid
             .range(1, region.min.y, region.max.y)
             .flat_map(|y| columns.clone().map(move |x| (x, y)))
+            .filter(|&(x, y)| {
+                let parts = self.request.outline.and_then(|outline| outline.parts(grid.tile_rect(x, y)));
+                parts.is_none_or(|parts| !parts.is_empty())
+            })
             .map(|(x, y)| (grid.tile_rect(x, y).center().distance(from), x, y))
             .collect();
         cells.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.2, a.1).cmp(&(b.2, b.1))));

@@ -11,6 +11,7 @@ use super::camera::Camera;
 use super::cells::Cells;
 use super::display::DisplaySettings;
 use super::level_grid::{gpu_tile_bytes, level_for_zoom};
+use super::silhouette::Outline;
 use crate::geom::{PixelRect, Point, Rect, Size};
 use crate::pyramid::{ChannelRole, Coverage, ImageInfo, PlaneId, TileKey};
 
@@ -47,6 +48,11 @@ pub trait Residency {
     /// What is known of a tile.
     fn presence(&self, key: TileKey) -> Presence;
 
+    /// Whether a tile that is there shows an older state of a mosaic: it is drawn, and wished for again.
+    fn is_stale(&self, _key: TileKey) -> bool {
+        false
+    }
+
     /// What a tile covers, where it is there.
     fn coverage(&self, key: TileKey) -> Option<Coverage> {
         match self.presence(key) {
@@ -76,6 +82,8 @@ pub struct Quad {
     pub key: TileKey,
     /// The part of the tile, in its pixels.
     pub uv: Rect,
+    /// The centres of the outermost tile pixels that may be sampled, where those beyond are no image.
+    pub samples: Option<Rect>,
     /// Level-0 pixels a tile pixel, x and y.
     pub downsample: [f64; 2],
     /// Where it goes, in level-0 pixels.
@@ -84,6 +92,8 @@ pub struct Quad {
     pub opacity: f32,
     /// Whether its pixels are shown as squares.
     pub nearest: bool,
+    /// Its false colour, sRGB-encoded; `None`: as its channel is coloured.
+    pub tint: Option<[u8; 3]>,
 }
 
 /// Everything to draw, and what would make it better.
@@ -142,6 +152,8 @@ pub struct SceneRequest<'a> {
     pub region: Option<PixelRect>,
     /// Which channels are shown.
     pub display: &'a DisplaySettings,
+    /// Where there is image at all; `None`: everywhere.
+    pub outline: Option<&'a dyn Outline>,
     /// What is on the GPU.
     pub resident: &'a dyn Residency,
     /// How many bytes of tiles the GPU may hold.
@@ -159,6 +171,11 @@ impl SceneRequest<'_> {
             return None;
         }
         self.camera.image_rect_of(self.screen_region(), self.image.size, self.viewport)
+    }
+
+    /// What the screen shows, whether or not there is image.
+    pub(super) fn shown_rect(&self) -> Option<Rect> {
+        self.camera.shown_rect(self.screen_region(), self.viewport)
     }
 
     /// The planes to draw, with what their samples mean: what is shown of light, then alpha.
@@ -206,9 +223,11 @@ pub fn scene(request: &SceneRequest<'_>) -> Scene {
         cells = drawing.visible_cells(wanted_level);
     }
     drawing.set_levels(wanted_level, ideal_level);
+    let parts = drawing.parts_of(&cells);
     for (plane, role) in request.planes() {
         drawing.pin_coarsest(plane, coarsest);
-        for &(x, y) in &cells {
+        for (&(x, y), parts) in cells.iter().zip(&parts) {
+            drawing.clip_to(parts.clone());
             drawing.draw_cell(plane, role, x, y);
         }
     }
@@ -218,7 +237,7 @@ pub fn scene(request: &SceneRequest<'_>) -> Scene {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::fixtures::{Tiles, image, image_with_levels};
+    use crate::view::fixtures::{Random, Tiles, image, image_with_levels};
     use crate::view::{MAX_PREFETCH_TILES, prefetch};
 
     const VIEWPORT: Size = Size::new(800, 600);
@@ -253,6 +272,7 @@ mod tests {
                 viewport: VIEWPORT,
                 region: None,
                 display: &self.display,
+                outline: None,
                 resident: &self.tiles,
                 cache_budget_bytes: self.budget,
                 now_secs: 100.0,
@@ -267,20 +287,6 @@ mod tests {
 
     fn key(level: u8, x: u32, y: u32) -> TileKey {
         TileKey { plane: PlaneId::default(), level, x, y }
-    }
-
-    /// A small generator, so that a failure repeats.
-    struct Random(u64);
-
-    impl Random {
-        fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            self.0 >> 33
-        }
-
-        fn unit(&mut self) -> f64 {
-            self.next() as f64 / f64::from(1u32 << 31)
-        }
     }
 
     #[test]

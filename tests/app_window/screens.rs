@@ -7,7 +7,7 @@ use microtome::session::{Command, PixelSizeTool, RightTab, ViewMove};
 
 const SCALES: [(f32, &str); 2] = [(1.0, "1x"), (2.0, "2x")];
 
-fn each_scale(name: &str, mut draw: impl FnMut(&mut Bench)) {
+pub fn each_scale(name: &str, mut draw: impl FnMut(&mut Bench)) {
     for (scale, suffix) in SCALES {
         let Some(mut bench) = Bench::new(1280.0, 800.0, scale) else { return };
         draw(&mut bench);
@@ -15,7 +15,7 @@ fn each_scale(name: &str, mut draw: impl FnMut(&mut Bench)) {
     }
 }
 
-fn settle(bench: &mut Bench) {
+pub fn settle(bench: &mut Bench) {
     bench.harness.run_steps(20);
 }
 
@@ -50,7 +50,7 @@ fn four_channels_can_be_drawn() {
         settle(bench);
         let (x, y) = bench.session(|s| s.pointer()).map(|p| (p.x as u32, p.y as u32)).expect("over the image");
         let values = (0..4).map(|c| (c, vec![f64::from(tissue(c, f64::from(x), f64::from(y))[0])])).collect();
-        bench.event(Event::Sample { set: microtome::pyramid::SetId(1), field: 0, x, y, values });
+        bench.event(Event::Sample { set: microtome::pyramid::SetId(1), field: 0, x, y, values, source: None });
         settle(bench);
     });
 }

@@ -75,12 +75,13 @@ impl Bench {
 
     /// Opens a set with all its tiles.
     pub fn open(&mut self, set: &Arc<OpenedSet>, value: impl Fn(u16, f64, f64) -> [u16; 3]) {
+        let field = set.first();
         self.command(Command::Open(vec![set.path.clone()]));
         self.harness.step();
         self.event(Event::Opened(set.clone()));
         for (channel, info) in set.images[0].channels.iter().enumerate() {
             let statistics = statistics(set, channel as u16, info.format, &value);
-            self.event(Event::Statistics { set: set.id, field: 0, channel: channel as u16, statistics });
+            self.event(Event::Statistics { set: set.id, field, channel: channel as u16, statistics });
         }
         for tile in tiles(set, &value) {
             self.event(Event::Tile(Arc::new(tile)));
@@ -126,6 +127,7 @@ fn set(id: u32, path: &str, size: Size, channels: Vec<ChannelInfo>, um_per_px: O
         path: path.into(),
         format: if rgb { "Aperio SVS".into() } else { "OME-TIFF".into() },
         images: vec![image],
+        mosaic: None,
         associated: if rgb { vec![AssociatedInfo { name: "label".into(), size: Size::new(387, 463) }] } else { vec![] },
         metadata: metadata.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect::<BTreeMap<_, _>>(),
         warnings: vec![],
@@ -217,7 +219,7 @@ fn tiles(set: &OpenedSet, value: &impl Fn(u16, f64, f64) -> [u16; 3]) -> Vec<Til
             let count = image.tiles(level);
             for y in 0..count.height {
                 for x in 0..count.width {
-                    let plane = PlaneId { field: 0, channel, z: 0, t: 0 };
+                    let plane = PlaneId { field: set.first(), channel, z: 0, t: 0 };
                     tiles.push(tile(set, TileKey { plane, level, x, y }, value));
                 }
             }
@@ -253,7 +255,7 @@ pub fn tile(set: &OpenedSet, key: TileKey, value: &impl Fn(u16, f64, f64) -> [u1
         valid: rect.size(),
         coverage: Coverage::FULL,
         gaps: Gaps::Coming,
-        generation: 0,
+        generation: set.mosaic.as_ref().map_or(0, |mosaic| mosaic.state.geometry.generation),
         bytes,
     }
 }

@@ -56,7 +56,9 @@ fn a_full_disk_is_said_in_words() {
         (dir.path().join("cache"), disk.path().join("out.tif")),
         (disk.path().join("cache"), dir.path().join("out.tif")),
     ] {
-        let ended = run(&cache, &export(&slide, &to));
+        // A region that begins inside a tile: its tiles are kept for their neighbours.
+        let region = ["--region", "1,1,2200,2900"].map(OsStr::new);
+        let ended = run(&cache, &[&export(&slide, &to)[..], &region].concat());
         println!("{}", ended.stderr.trim_end());
         assert_eq!((ended.code, ended.fault()), (Some(1), None), "{}", ended.stderr);
         assert!(ended.stderr.contains("no space left on the disk"), "{}", ended.stderr);
@@ -173,7 +175,7 @@ fn a_full_disk_leaves_the_window_alive() {
     assert!(words.contains("no space left on the disk"), "{words}");
     // It goes on answering: a part of the image comes, or why it cannot.
     let key = TileKey { plane: PlaneId { field: 0, channel: 0, z: 0, t: 0 }, level: 0, x: 9, y: 12 };
-    watched.engine.want(set, vec![key], Vec::new());
+    watched.engine.want(set, 0, vec![key], Vec::new());
     let answer = watched.wait(|event| match event {
         Event::Tile(tile) if tile.key == key => Some("it came".to_owned()),
         Event::TileFailed { key: failed, reason, .. } if failed == key => Some(reason),

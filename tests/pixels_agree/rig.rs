@@ -3,7 +3,9 @@
 use crate::cpu::Picture;
 use microtome::app::Offscreen;
 use microtome::engine::{Engine, EngineConfig};
-use microtome::export::{OmeImage, PixelLayout, TiffPage, TileCompression, TileEncoder, TiledTiffWriter, ome_xml};
+use microtome::export::{
+    OmeImage, PixelLayout, TiffPage, TiffPlan, TileCompression, TileEncoder, TiledTiffWriter, ome_xml,
+};
 use microtome::geom::Size;
 use microtome::pixels::TileFormat;
 use microtome::session::{Command, OpenImage, WindowOrigin};
@@ -88,14 +90,27 @@ fn write(image: &Image<'_>, path: &Path) {
     let layout = PixelLayout::of(image.format);
     let um_per_px = image.um_per_px.map(|um| [um, um]);
     let Image { size, format, channels, sample, .. } = *image;
-    let xml = ome_xml(&OmeImage { name: "image", size, layout, z_count: 1, t_count: 1, channels, um_per_px });
+    let xml = ome_xml(&OmeImage {
+        name: "image",
+        size,
+        layout,
+        z_count: 1,
+        t_count: 1,
+        channels,
+        um_per_px,
+        objective: None,
+    });
     let compression = TileCompression::Deflate;
-    let mut writer = TiledTiffWriter::create(path).expect("created");
+    let mut plan = TiffPlan::default();
+    let mut description = Some(xml);
+    let mut page = || {
+        let description = description.take();
+        plan.add_page(TiffPage { size, tile_side: TILE_SIDE, layout, compression, um_per_px, description })
+    };
+    let pages: Vec<_> = channels.iter().map(|_| page()).collect();
+    let mut writer = TiledTiffWriter::create(path, &plan).expect("created");
     let mut encoder = TileEncoder::new(compression, layout, TILE_SIDE, path).expect("an encoder");
-    for channel in 0..channels.len() as u16 {
-        let description = (channel == 0).then(|| xml.clone());
-        let page =
-            writer.add_page(TiffPage { size, tile_side: TILE_SIDE, layout, compression, um_per_px, description });
+    for (channel, page) in (0..).zip(pages) {
         for (ty, tx) in
             (0..size.height.div_ceil(TILE_SIDE)).flat_map(|y| (0..size.width.div_ceil(TILE_SIDE)).map(move |x| (y, x)))
         {

@@ -5,5 +5,6 @@
 mod cache;
 mod cpu;
 mod exact;
+mod mosaic;
 mod reference;
 mod resample;

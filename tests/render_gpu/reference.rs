@@ -120,7 +120,7 @@ impl Synthetic {
     }
 
     pub fn request<'a>(&'a self, camera: &'a Camera, display: &'a DisplaySettings, size: Size) -> SnapshotRequest<'a> {
-        SnapshotRequest { set: SET, image: &self.info, field: 0, z: 0, t: 0, camera, size, display }
+        SnapshotRequest { set: SET, image: &self.info, field: 0, z: 0, t: 0, camera, size, display, outline: None }
     }
 
     pub fn snapshot(&self, gpu: &mut Gpu, camera: &Camera, display: &DisplaySettings, size: Size) -> Picture {
@@ -142,6 +142,7 @@ impl Synthetic {
             viewport: size,
             region: None,
             display,
+            outline: None,
             resident: &gpu.renderer.residency(SET),
             cache_budget_bytes: gpu.renderer.cache_budget_bytes(),
             now_secs,

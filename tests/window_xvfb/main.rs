@@ -9,7 +9,9 @@ mod drop_source;
 mod picture;
 
 use display::{Display, Window};
-use microtome::export::{OmeImage, PixelLayout, TiffPage, TileCompression, TileEncoder, TiledTiffWriter, ome_xml};
+use microtome::export::{
+    OmeImage, PixelLayout, TiffPage, TiffPlan, TileCompression, TileEncoder, TiledTiffWriter, ome_xml,
+};
 use microtome::geom::{Point, Size};
 use microtome::pixels::TileFormat;
 use picture::Picture;
@@ -175,24 +177,28 @@ fn write_image(path: &Path) {
         t_count: 1,
         channels: &channels,
         um_per_px,
+        objective: None,
     });
     let compression = TileCompression::Deflate;
-    let mut writer = TiledTiffWriter::create(path).expect("create");
-    let mut encoder = TileEncoder::new(compression, PixelLayout::of(format), TILE_SIDE, path).expect("encoder");
-    let is_in = |middle: Point, x: u32, y: u32| {
-        let half = f64::from(SQUARE) / 2.0;
-        (f64::from(x) + 0.5 - middle.x).abs() < half && (f64::from(y) + 0.5 - middle.y).abs() < half
-    };
-    for channel in 0..3 {
-        let description = (channel == 0).then(|| xml.clone());
-        let page = writer.add_page(TiffPage {
+    let mut plan = TiffPlan::default();
+    let mut description = Some(xml);
+    let pages = [(); 3].map(|()| {
+        plan.add_page(TiffPage {
             size: SIZE,
             tile_side: TILE_SIDE,
             layout: PixelLayout::of(format),
             compression,
             um_per_px,
-            description,
-        });
+            description: description.take(),
+        })
+    });
+    let mut writer = TiledTiffWriter::create(path, &plan).expect("create");
+    let mut encoder = TileEncoder::new(compression, PixelLayout::of(format), TILE_SIDE, path).expect("encoder");
+    let is_in = |middle: Point, x: u32, y: u32| {
+        let half = f64::from(SQUARE) / 2.0;
+        (f64::from(x) + 0.5 - middle.x).abs() < half && (f64::from(y) + 0.5 - middle.y).abs() < half
+    };
+    for (channel, page) in pages.into_iter().enumerate() {
         for (tx, ty) in
             (0..SIZE.height.div_ceil(TILE_SIDE)).flat_map(|y| (0..SIZE.width.div_ceil(TILE_SIDE)).map(move |x| (x, y)))
         {

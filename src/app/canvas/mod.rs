@@ -7,6 +7,7 @@ pub mod picture;
 mod screen;
 
 use super::camera_motion::{CameraMotion, ScrollEffect, ScrollInput, ScrollUnit, Stage, scroll_effect};
+use super::field_drag::FieldDrag;
 use crate::geom::{Point, Size};
 use crate::session::{Command, OpenImage, PixelSizeTool, Session, ViewMove};
 use crate::view::Camera;
@@ -26,6 +27,7 @@ pub struct Canvas {
     /// The camera and time of the last frame, for the speed that prefetching goes by.
     last: Option<(Camera, f64)>,
     speed: Point,
+    field_drag: FieldDrag,
 }
 
 /// The canvas's place on the screen.
@@ -132,6 +134,8 @@ impl Canvas {
         self.scroll(ui, &response, place, &mut camera, stage, &preferences, now);
         if drawing {
             draw_length(&response, place, &camera, tool, session);
+        } else if self.field_drag.input(ui, &response, place, &camera, session) {
+            self.motion.stop();
         } else {
             self.drag(ui, &response, place, &mut camera, &preferences, now);
             if response.double_clicked()
@@ -150,8 +154,10 @@ impl Canvas {
             session.apply(Command::SetCamera(camera));
         }
         self.point(ui, &response, place, session);
+        let over_field = ui.input(|i| i.modifiers.command) && self.field_drag.is_possible(session);
         let cursor = match (drawing, response.dragged()) {
             (true, _) => CursorIcon::Crosshair,
+            _ if over_field => CursorIcon::Move,
             (false, true) => CursorIcon::Grabbing,
             (false, false) if space => CursorIcon::Grab,
             (false, false) => CursorIcon::Default,

@@ -5,9 +5,12 @@
 
 use crate::geom::{Point, Size};
 use crate::pyramid::{SetId, TileKey, TilePixels};
-use crate::render::{CanvasId, Frame, RenderLimits, TileRenderer, Upload};
-use crate::session::OpenImage;
-use crate::view::{Camera, DisplaySettings, FADE_SECS, SceneRequest, prefetch, scene};
+use crate::render::{CanvasId, FieldLight, Frame, Generations, RenderLimits, TileRenderer, Upload};
+use crate::session::{MosaicView, OpenImage};
+use crate::view::{
+    Camera, DisplaySettings, DrawnFrom, FADE_SECS, FieldPair, MosaicDrawing, MosaicPlaces, MosaicSceneRequest,
+    MosaicScenes, Outline, Presence, Residency, SceneRequest, prefetch, scene,
+};
 use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -20,6 +23,9 @@ const UPLOAD_BYTES: usize = 4 << 20;
 /// Tiles that wait for their upload; beyond it the oldest are dropped and wished for again.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
+/// The colours of two fields that are compared: where they agree, they add up to white.
+const PAIR_TINTS: [[u8; 3]; 2] = [[0, 255, 255], [255, 0, 255]];
+
 /// The canvas of the window.
 const MAIN: CanvasId = CanvasId(0);
 /// The overview map.
@@ -30,6 +36,8 @@ const OVERVIEW: CanvasId = CanvasId(1);
 pub struct Wanted {
     /// For which set.
     pub set: SetId,
+    /// Of a mosaic: the oldest generation that will do.
+    pub generation: u64,
     /// What is missing, most wanted first.
     pub wishes: Vec<TileKey>,
     /// What may be needed soon.
@@ -45,6 +53,15 @@ pub struct Progress {
     pub sharp: f64,
 }
 
+/// What a frame came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// How long until the next frame would differ, if nothing arrives; `None`: it would not.
+    pub again: Option<Duration>,
+    /// What the engine should bring, if that has changed.
+    pub wanted: Option<Wanted>,
+}
+
 /// The GPU side of the canvas.
 pub struct Picture {
     device: wgpu::Device,
@@ -57,6 +74,8 @@ pub struct Picture {
     lacked: HashSet<TileKey>,
     last_wanted: Option<Wanted>,
     progress: Progress,
+    /// How the mosaic on the canvas is being drawn.
+    mosaic: Option<(SetId, MosaicDrawing)>,
 }
 
 impl Picture {
@@ -73,6 +92,7 @@ impl Picture {
             lacked: HashSet::new(),
             last_wanted: None,
             progress: Progress::default(),
+            mosaic: None,
         }
     }
 
@@ -97,6 +117,12 @@ impl Picture {
         self.waiting.retain(|t| t.set != set);
         self.waiting_bytes = self.waiting.iter().map(|t| t.bytes.len()).sum();
         self.renderer.lock().remove_set(set);
+        self.mosaic = self.mosaic.take().filter(|(of, _)| *of != set);
+    }
+
+    /// What the mosaic on the canvas is drawn from; `None` for a slide.
+    pub fn drawn_from(&self) -> Option<DrawnFrom> {
+        self.mosaic.as_ref().and_then(|(_, drawing)| drawing.drawn_from())
     }
 
     /// Bytes on the GPU.
@@ -125,7 +151,14 @@ impl Picture {
                 return true;
             }
             match renderer.upload(tile, now_secs) {
-                Upload::Done { bytes: written } => bytes += written as usize,
+                Upload::Done { bytes: written } => {
+                    bytes += written as usize;
+                    let residency = renderer.residency(tile.set);
+                    if residency.is_stale(tile.key) || residency.presence(tile.key) == Presence::Absent {
+                        // It came too late, or is of a frame that is gone: the engine is told once more.
+                        self.last_wanted = None;
+                    }
+                }
                 // The scene fills the cache: the tile is wished for again when there is room.
                 Upload::NoRoom => self.last_wanted = None,
                 // The renderer hatches it.
@@ -137,24 +170,41 @@ impl Picture {
         false
     }
 
-    /// Draws the view into the canvas's own target. The answer: whether a fade is under way, and what the engine should
-    /// bring if that has changed.
-    pub fn prepare(&mut self, view: &View<'_>, now_secs: f64) -> (bool, Option<Wanted>) {
+    /// Draws the view into the canvas's own target.
+    pub fn prepare(&mut self, view: &View<'_>, now_secs: f64) -> Prepared {
         let set = view.image.id.set;
         let mut renderer = self.renderer.lock();
-        let (main, soon, overview) = {
+        let drawing = begin_mosaic(&mut self.mosaic, view, &mut renderer, now_secs);
+        let (scenes, soon, overview) = {
             let (residency, budget) = (renderer.residency(set), renderer.cache_budget_bytes());
             let request = view.request(&residency, budget, view.camera, view.canvas, now_secs);
-            let main = scene(&request);
-            let soon = prefetch(&request, &main, view.speed);
+            let scenes = match drawing.zip(view.image.mosaic.as_ref()) {
+                Some((drawing, mosaic)) => drawing.scenes(&MosaicSceneRequest {
+                    mosaic: request,
+                    images: &mosaic.set.infos,
+                    pair: pair_of(mosaic, now_secs, view.motion),
+                }),
+                None => MosaicScenes { drawn: scene(&request), ..MosaicScenes::default() },
+            };
+            let outline = self.mosaic.as_ref().and_then(|(_, drawing)| drawing.outline());
+            let outline = outline.as_ref().map(|outline| outline as &dyn Outline);
+            let request = SceneRequest { outline, ..request };
+            // While one scene waits for another there is no room for what may be needed later.
+            let rests = scenes.awaited.is_none() && !matches!(self.mosaic, Some((_, ref d)) if d.draws_fields());
+            let soon = if rests { prefetch(&request, &scenes.drawn, view.speed) } else { Vec::new() };
             let overview = view.overview.as_ref().map(|(camera, size)| {
-                (scene(&view.request(&residency, budget, camera, *size, now_secs)), camera, *size)
+                let request = view.request(&residency, budget, camera, *size, now_secs);
+                (scene(&SceneRequest { outline, ..request }), camera, *size)
             });
-            (main, soon, overview)
+            (scenes, soon, overview)
         };
+        let main = &scenes.drawn;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("canvas") });
         let frame = |scene, camera, viewport| Frame { set, scene, display: view.display, camera, viewport };
-        let mut drew = renderer.prepare(&mut encoder, MAIN, &frame(&main, view.camera, view.canvas));
+        let mut drew = renderer.prepare(&mut encoder, MAIN, &frame(main, view.camera, view.canvas));
+        if let Some(awaited) = &scenes.awaited {
+            renderer.keep(set, awaited);
+        }
         match &overview {
             Some((scene, camera, size)) => {
                 drew |= renderer.prepare(&mut encoder, OVERVIEW, &frame(scene, camera, *size));
@@ -173,13 +223,16 @@ impl Picture {
         let lacked = &mut self.lacked;
         let wishes = both.copied().filter(|key| lacked.insert(*key) && !waiting.contains(key)).collect();
         let soon = soon.into_iter().filter(|key| !waiting.contains(key)).collect();
-        let wanted = Wanted { set, wishes, prefetch: soon };
+        let generation = self.mosaic.as_ref().map_or(0, |(_, drawing)| drawing.wanted_generation());
+        let wanted = Wanted { set, generation, wishes, prefetch: soon };
         let fading = main.fading || overview.is_some_and(|(scene, ..)| scene.fading);
+        let again = if fading { Some(0.0) } else { scenes.again_secs };
+        let again = again.map(Duration::from_secs_f64);
         if self.last_wanted.as_ref() == Some(&wanted) {
-            return (fading, None);
+            return Prepared { again, wanted: None };
         }
         self.last_wanted = Some(wanted.clone());
-        (fading, Some(wanted))
+        Prepared { again, wanted: Some(wanted) }
     }
 
     /// Paints the canvas into its rectangle.
@@ -219,7 +272,7 @@ pub struct View<'a> {
 impl View<'_> {
     fn request<'b>(
         &'b self,
-        residency: &'b dyn crate::view::Residency,
+        residency: &'b dyn Residency,
         budget: u64,
         camera: &'b Camera,
         viewport: Size,
@@ -234,12 +287,57 @@ impl View<'_> {
             viewport,
             region: None,
             display: self.display,
+            outline: None,
             resident: residency,
             cache_budget_bytes: budget,
             now_secs,
             fade_secs: if self.motion { FADE_SECS } else { 0.0 },
         }
     }
+}
+
+/// Begins a frame of the mosaic on the canvas, where there is one.
+fn begin_mosaic<'a>(
+    known: &'a mut Option<(SetId, MosaicDrawing)>,
+    view: &View<'_>,
+    renderer: &mut TileRenderer,
+    now_secs: f64,
+) -> Option<&'a mut MosaicDrawing> {
+    let set = view.image.id.set;
+    let Some(mosaic) = &view.image.mosaic else {
+        *known = None;
+        return None;
+    };
+    if known.as_ref().is_none_or(|(of, _)| *of != set) {
+        *known = Some((set, MosaicDrawing::default()));
+    }
+    let (_, drawing) = known.as_mut()?;
+    let state = &mosaic.state;
+    let places = MosaicPlaces {
+        geometry: &state.geometry,
+        info: &state.info,
+        positions: mosaic.positions(),
+        moves: mosaic.draws_fields(now_secs),
+    };
+    drawing.begin_frame(&places, now_secs);
+    let light = state.illumination.clone();
+    let light = light.map(|illumination| FieldLight { illumination, fields: mosaic.set.infos.clone() });
+    renderer.set_light(set, light.as_ref());
+    renderer
+        .set_generations(set, Generations { wanted: drawing.wanted_generation(), frame: drawing.frame_generation() });
+    Some(drawing)
+}
+
+/// The two fields that are compared now, in the channel that they were aligned by.
+fn pair_of(mosaic: &MosaicView, now_secs: f64, motion: bool) -> Option<FieldPair> {
+    let flicker = mosaic.flicker(now_secs, motion)?;
+    let fields = [flicker.fields.0, flicker.fields.1];
+    let tint = |index: usize| flicker.only.is_none_or(|only| only == fields[index]).then_some(PAIR_TINTS[index]);
+    Some(FieldPair {
+        fields,
+        tints: [tint(0), tint(1)],
+        channel: mosaic.state.alignment.as_ref().map(|alignment| alignment.channel),
+    })
 }
 
 struct PaintCanvas {

@@ -34,7 +34,7 @@ pub fn images_ui(ui: &mut Ui, session: &Session, pictures: &Pictures, commands: 
             Entry::Opening(path) => opening_ui(ui, path),
             Entry::Failed { path, message } => failed_ui(ui, path, message, commands),
             Entry::Open(set) => {
-                for field in 0..set.images.len() as u32 {
+                for field in set.listed() {
                     open_ui(ui, session, set, field, pictures, commands);
                 }
             }
@@ -92,7 +92,7 @@ fn open_ui(
     let Some(image) = session.image(id) else { return };
     let p = palette(ui.visuals());
     let chosen = session.current().is_some_and(|i| i.id == id);
-    let info = image.info();
+    let whole = image.whole();
     let name = image.name();
     let response = row_ui(ui, chosen, |ui, rect| {
         match pictures.thumbnail(&set.path).filter(|_| field == 0) {
@@ -103,7 +103,7 @@ fn open_ui(
             }
         }
         ui.add(Label::new(&name).truncate());
-        ui.label(RichText::new(words::size(info.size.width, info.size.height)).small().color(p.secondary));
+        ui.label(RichText::new(words::size(whole.width, whole.height)).small().color(p.secondary));
         ui.label(RichText::new(kind_words(image)).small().color(p.secondary));
     });
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::ListBoxOption, true, chosen, &name));

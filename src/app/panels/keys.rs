@@ -15,14 +15,15 @@ pub fn keys_ui(ctx: &egui::Context, session: &Session, commands: &mut Vec<Comman
         ui.set_width(660.0_f32.min(ui.ctx().content_rect().width() - 64.0));
         ui.heading("Keys");
         ui.add_space(8.0);
-        let height = ui.ctx().content_rect().height() - 200.0;
+        let height = ui.ctx().content_rect().height() - 160.0;
         egui::ScrollArea::vertical().max_height(height.max(120.0)).show(ui, |ui| {
             ui.columns(2, |columns| {
                 group_ui(&mut columns[0], Group::File);
+                group_ui(&mut columns[0], Group::Mosaic);
                 group_ui(&mut columns[0], Group::Window);
-                gestures_ui(&mut columns[0]);
                 group_ui(&mut columns[1], Group::View);
                 group_ui(&mut columns[1], Group::Image);
+                gestures_ui(&mut columns[1]);
             });
         });
         ui.add_space(8.0);
@@ -54,7 +55,7 @@ fn gestures_ui(ui: &mut Ui) {
         let secondary = palette(ui.visuals()).secondary;
         ui.label(*what);
         ui.label(RichText::new(*gesture).small().color(secondary));
-        ui.add_space(4.0);
+        ui.add_space(3.0);
     }
 }
 
@@ -64,7 +65,8 @@ fn title_ui(ui: &mut Ui, text: &str) {
 }
 
 fn row_ui(ui: &mut Ui, keys: &str, what: &str) {
-    ui.spacing_mut().interact_size.y = 18.0;
+    ui.spacing_mut().interact_size.y = 17.0;
+    ui.spacing_mut().item_spacing.y = 3.0;
     ui.horizontal(|ui| {
         crate::app::widgets::fixed_label_ui(ui, 96.0, keys);
         ui.label(what);

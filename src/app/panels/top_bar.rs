@@ -4,7 +4,9 @@ use crate::app::shortcuts::{Action, words_of};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::{icon_button_ui, segments_ui};
 use crate::app::{icons, words};
-use crate::session::{Background, Command, Framing, OpenImage, ScrollMode, Session, ThemeChoice, ViewMove};
+use crate::session::{
+    Background, Command, ExportCommand, Framing, OpenImage, ScrollMode, Session, ThemeChoice, ViewMove,
+};
 use egui::{Align, Button, DragValue, Layout, RichText, Ui};
 
 /// Magnifications with a button.
@@ -20,6 +22,14 @@ pub fn top_bar_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     ui.horizontal_centered(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if let Some(image) = session.current() {
+                let open = session.export().is_some();
+                let hint = format!("Write a file ({})", words_of(Action::Export, ui.ctx()));
+                let button = Button::new("Export…").selected(open).min_size(egui::vec2(0.0, theme::CONTROL));
+                if ui.add(button).on_hover_text(hint).clicked() {
+                    let command = if open { ExportCommand::Close } else { ExportCommand::Open(None) };
+                    commands.push(Command::Export(command));
+                }
+                ui.add_space(theme::GAP);
                 lie_ui(ui, image, commands);
                 ui.add_space(theme::GAP);
                 magnification_ui(ui, image, commands);
@@ -38,6 +48,7 @@ fn menus_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
         ui.menu_button("File", |ui| file_menu_ui(ui, session, commands));
         ui.menu_button("View", |ui| view_menu_ui(ui, session, commands));
         ui.menu_button("Image", |ui| image_menu_ui(ui, session, commands));
+        ui.menu_button("Mosaic", |ui| mosaic_menu_ui(ui, session, commands));
         ui.menu_button("Help", |ui| {
             action_ui(ui, session, Action::Keys, commands);
             ui.separator();
@@ -51,6 +62,10 @@ fn file_menu_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
         action_ui(ui, session, action, commands);
     }
     recent_ui(ui, session, commands);
+    ui.separator();
+    for action in [Action::Export, Action::CopyView] {
+        action_ui(ui, session, action, commands);
+    }
     ui.separator();
     action_ui(ui, session, Action::CloseImage, commands);
     let path = session.current().map(|i| i.set.path.clone());
@@ -94,6 +109,33 @@ fn image_menu_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     for action in [Action::ShowChannels, Action::ShowMetadata] {
         action_ui(ui, session, action, commands);
     }
+}
+
+fn mosaic_menu_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    let view = session.current().and_then(|image| image.mosaic.as_ref());
+    ticked_ui(ui, session, Action::ToggleSeams, view.is_some_and(|v| v.seams_shown()), commands);
+    ticked_ui(ui, session, Action::ShowUnaligned, view.is_some_and(|v| v.edits.show_unaligned), commands);
+    ticked_ui(ui, session, Action::EvenIllumination, view.is_some_and(|v| v.edits.even_illumination), commands);
+    ui.separator();
+    for action in [Action::NextSeam, Action::PreviousSeam, Action::AcceptSeam, Action::RejectSeam, Action::AlignAgain] {
+        action_ui(ui, session, action, commands);
+    }
+    ui.separator();
+    for action in [Action::SavePositions, Action::LoadPositions] {
+        action_ui(ui, session, action, commands);
+    }
+    ui.separator();
+    for action in [Action::CombineAsMosaic, Action::ShowSeparately] {
+        action_ui(ui, session, action, commands);
+    }
+    ui.separator();
+    action_ui(ui, session, Action::ShowMosaic, commands);
+}
+
+/// A line of a menu that is on or off.
+fn ticked_ui(ui: &mut Ui, session: &Session, action: Action, on: bool, commands: &mut Vec<Command>) {
+    let tick = if on { format!("  {}", icons::CHECK) } else { String::new() };
+    named_action_ui(ui, session, action, &tick, commands);
 }
 
 /// One line of a menu, with its key.

@@ -1,11 +1,13 @@
 //! `bench pan`: the window's own frames on a fixed path, without a display.
+//!
+//! A folder of fields is panned over and zoomed first while it is aligned.
 
 use crate::app::{Hand, Offscreen};
 use crate::cli::Context;
 use crate::engine::{Engine, EngineConfig};
 use crate::error::{Error, Result};
 use crate::geom::{Point, Size};
-use crate::session::{Command, Entry};
+use crate::session::{Command, Entry, ViewMove};
 use crate::store::{catalogue, system};
 use crate::view::Camera;
 use std::path::Path;
@@ -31,6 +33,15 @@ const STROKE_TO: f64 = 320.0;
 
 /// How long it pans.
 const PAN_SECS: f64 = 4.0;
+
+/// A mosaic that is being aligned is panned over for this long at least, and at most, in seconds.
+const ALIGNING_SECS: std::ops::Range<f64> = 3.0..90.0;
+
+/// The zoom changes after this long while a mosaic is aligned.
+const ZOOM_SECS: f64 = 0.4;
+
+/// Zooms while a mosaic is aligned, in screen pixels a field's side: fused and by themselves, over several levels.
+const FIELD_SCREEN_PX: [f64; 8] = [60.0, 100.0, 150.0, 300.0, 600.0, 1200.0, 2400.0, 400.0];
 
 /// Jumps to distant places of a cold image.
 const JUMPS: u32 = 8;
@@ -106,6 +117,19 @@ impl Rig {
         Ok((progress.covered, progress.sharp))
     }
 
+    /// Frames until the image is listed and shown, with nothing of it drawn yet; the seconds since the window was made.
+    fn until_open(&mut self, path: &Path) -> Result<f64> {
+        let mut shown = false;
+        while !shown {
+            self.until("opening", path, |_, _| true)?;
+            shown = self.window.app().session().current().is_some();
+            if self.now_secs() > PATIENCE_SECS {
+                return Err(Error::format(format!("opening took more than {PATIENCE_SECS} s"), path));
+            }
+        }
+        Ok(self.now_secs())
+    }
+
     /// Frames until `done` of (covered, sharp); the seconds that took.
     fn until(&mut self, what: &str, path: &Path, done: impl Fn(f64, f64) -> bool) -> Result<f64> {
         let start = self.now_secs();
@@ -116,11 +140,15 @@ impl Rig {
                 return Ok(passed);
             }
             let session = self.window.app().session();
+            // A mosaic may lack a field and still be whole.
+            let is_mosaic = session.current().is_some_and(|image| image.mosaic.is_some());
             let failed = session.entries().iter().find_map(|entry| match entry {
                 Entry::Failed { message, .. } => Some(message),
                 _ => None,
             });
-            if let Some(message) = failed.or(session.problems().first().map(|problem| &problem.message)) {
+            if let Some(message) =
+                failed.or(session.problems().first().filter(|_| !is_mosaic).map(|problem| &problem.message))
+            {
                 return Err(Error::format(message.clone(), path));
             }
             if passed > PATIENCE_SECS {
@@ -135,6 +163,81 @@ impl Rig {
             self.due = Instant::now();
         }
     }
+}
+
+/// A hand that drags the view to the left, stroke after stroke.
+struct Drag {
+    hand: Point,
+    last_secs: f64,
+}
+
+impl Drag {
+    fn begin(rig: &mut Rig) -> Result<Self> {
+        let hand = Point::new(STROKE_FROM, f64::from(WINDOW.height) / 2.0);
+        rig.frame_with(&[Hand::MoveTo(hand), Hand::Press(hand)])?;
+        Ok(Self { hand, last_secs: rig.now_secs() })
+    }
+
+    /// A frame further; how much of the canvas is covered and sharp.
+    fn frame(&mut self, rig: &mut Rig) -> Result<(f64, f64)> {
+        let now = rig.now_secs();
+        self.hand.x -= PAN_PX_PER_SEC * (now - self.last_secs);
+        self.last_secs = now;
+        let mut acts = vec![Hand::MoveTo(self.hand)];
+        if self.hand.x < STROKE_TO {
+            // The hand is at the edge: it lets go and takes hold anew.
+            acts.push(Hand::Release(self.hand));
+            self.hand.x = STROKE_FROM;
+            acts.extend([Hand::MoveTo(self.hand), Hand::Press(self.hand)]);
+        }
+        rig.frame_with(&acts)
+    }
+
+    fn end(self, rig: &mut Rig) -> Result<()> {
+        rig.frame_with(&[Hand::Release(self.hand)]).map(drop)
+    }
+}
+
+/// What a mosaic's frames took while it was aligned: a hand that pans, and a new zoom every now and then.
+fn while_aligning(rig: &mut Rig) -> Result<serde_json::Value> {
+    rig.ui_ms.clear();
+    let begun = rig.now_secs();
+    let (mut frames, mut from_fields, mut places) = (0_u64, 0_u64, 0_u64);
+    let mut generation = 0;
+    let mut zooms = 0_usize;
+    let mut drag = Drag::begin(rig)?;
+    loop {
+        let passed = rig.now_secs() - begun;
+        let Some(image) = rig.window.app().session().current() else { break };
+        let Some(mosaic) = &image.mosaic else { break };
+        if (passed >= ALIGNING_SECS.start && !mosaic.state.is_aligning()) || passed >= ALIGNING_SECS.end {
+            break;
+        }
+        if mosaic.state.geometry.generation != generation {
+            generation = mosaic.state.geometry.generation;
+            places += 1;
+        }
+        if passed >= ZOOM_SECS * zooms as f64 {
+            let side = mosaic.state.geometry.fields.first().map_or(1, |field| field.size.width.max(1));
+            let route = Route::of(image.info().size);
+            let zoom = FIELD_SCREEN_PX[zooms % FIELD_SCREEN_PX.len()] / f64::from(side);
+            let center = route.jump(zooms as u32 / 3);
+            rig.look_at(center, zoom);
+            zooms += 1;
+        }
+        drag.frame(rig)?;
+        frames += 1;
+        from_fields += u64::from(rig.window.app().draws_fields());
+    }
+    drag.end(rig)?;
+    let ui_ms = std::mem::take(&mut rig.ui_ms);
+    Ok(serde_json::json!({
+        "secs": rig.now_secs() - begun,
+        "frames": frames,
+        "frames_from_fields": from_fields,
+        "changes_of_place": places,
+        "ui_cpu_ms": spread(&ui_ms),
+    }))
 }
 
 /// The fixed path over an image: where the pan starts, and its zoom.
@@ -169,7 +272,15 @@ impl Route {
 pub fn run(context: &Context, path: &Path) -> Result<serde_json::Value> {
     catalogue::forget(&context.config.cache_dir, &path.display().to_string())?;
     let mut rig = Rig::open(&context.config, path)?;
-    let first_picture_secs = rig.until("the first picture", path, |covered, _| covered >= 0.9)?;
+    let layout_secs = rig.until_open(path)?;
+    let first_pixels_secs = layout_secs + rig.until("the first pixels", path, |covered, _| covered > 0.0)?;
+    let first_picture_secs = first_pixels_secs + rig.until("the first picture", path, |covered, _| covered >= 0.9)?;
+    let is_mosaic = rig.window.app().session().current().is_some_and(|image| image.mosaic.is_some());
+    let aligning = if is_mosaic { Some(while_aligning(&mut rig)?) } else { None };
+    if is_mosaic {
+        rig.window.app().command(Command::Move(ViewMove::Fit));
+        rig.frame()?;
+    }
     let whole_picture_secs = first_picture_secs + rig.until("the overview", path, |covered, _| covered >= ALL)?;
     let image = rig.window.app().session().current().map(|image| (image.info().size, image.info().has_native_levels()));
     let Some((size, pyramidal)) = image else { return Err(Error::format("the image did not open", path)) };
@@ -201,21 +312,9 @@ pub fn run(context: &Context, path: &Path) -> Result<serde_json::Value> {
     rig.ui_ms.clear();
     let start = rig.now_secs();
     let mut sharp_parts = Vec::new();
-    let mut hand = Point::new(STROKE_FROM, f64::from(WINDOW.height) / 2.0);
-    rig.frame_with(&[Hand::MoveTo(hand), Hand::Press(hand)])?;
-    let mut last = rig.now_secs();
+    let mut drag = Drag::begin(&mut rig)?;
     while rig.now_secs() - start < PAN_SECS {
-        let now = rig.now_secs();
-        hand.x -= PAN_PX_PER_SEC * (now - last);
-        last = now;
-        let mut acts = vec![Hand::MoveTo(hand)];
-        if hand.x < STROKE_TO {
-            // The hand is at the edge: it lets go and takes hold anew.
-            acts.push(Hand::Release(hand));
-            hand.x = STROKE_FROM;
-            acts.extend([Hand::MoveTo(hand), Hand::Press(hand)]);
-        }
-        sharp_parts.push(rig.frame_with(&acts)?.1);
+        sharp_parts.push(drag.frame(&mut rig)?.1);
     }
     // The hand rests and holds: nothing glides on.
     let settled_secs = rig.until("settling", path, |_, sharp| sharp >= ALL)?;
@@ -225,7 +324,10 @@ pub fn run(context: &Context, path: &Path) -> Result<serde_json::Value> {
         "adapter": adapter,
         "window": [WINDOW.width, WINDOW.height],
         "pyramidal": pyramidal,
+        "mosaic": aligning,
         "cold": {
+            "layout_secs": layout_secs,
+            "first_pixels_secs": first_pixels_secs,
             "first_picture_secs": first_picture_secs,
             "whole_picture_secs": whole_picture_secs,
             "jump_sharp_median_secs": centile(&jumps, 0.5),

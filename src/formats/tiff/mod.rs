@@ -15,12 +15,15 @@ mod imagej;
 pub(super) mod jpeg;
 mod ome;
 mod ome_planes;
+mod ome_stage;
 mod page;
 mod plan;
 mod qptiff;
 mod read;
+mod survey;
 
 pub(super) use decode::{ChunkError, contained};
+pub(super) use survey::{survey, survey_set};
 
 use super::Opened;
 use crate::error::{Error, Result};
@@ -64,8 +67,28 @@ struct Found {
     warnings: Vec<String>,
 }
 
+/// What the first page of a file says, for those who look for more than images.
+#[derive(Default)]
+struct First {
+    description: String,
+    /// Micro-Manager notes where each page was taken.
+    has_plane_notes: bool,
+    /// The pages of the file's own chain, as numbers in the document.
+    pages: Vec<u32>,
+}
+
 /// Opens a TIFF file.
 pub fn open(path: &Path) -> Result<Opened> {
+    let (document, found, _) = open_parts(path)?;
+    finish(document, found, path)
+}
+
+/// Reads all directories of a file, or of the set that a companion file describes, and sorts their pages into images.
+fn open_parts(path: &Path) -> Result<(Document, Found, First)> {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ome")) {
+        let (document, found) = companion_parts(path)?;
+        return Ok((document, found, First::default()));
+    }
     let mut document = Document::default();
     let (file, mut chain) = document.add(path)?;
     let mut found = Found { warnings: std::mem::take(&mut chain.warnings), ..Found::default() };
@@ -85,6 +108,9 @@ pub fn open(path: &Path) -> Result<Opened> {
     {
         return Err(Error::unsupported(first_bad.reason.clone(), path));
     }
+    let has_plane_notes = first.get(tag::MICRO_MANAGER).is_some();
+    let own = chain.pages.iter().flatten().copied();
+    let pages = if has_plane_notes { own.collect() } else { Vec::new() };
     sort_pages(&mut document, path, chain, &start, &full, &mut found);
     for page in bad.iter().take(8) {
         found.warnings.push(format!("page {} is left out: {}", page.number + 1, page.reason));
@@ -92,11 +118,17 @@ pub fn open(path: &Path) -> Result<Opened> {
     if bad.len() > 8 {
         found.warnings.push(format!("{} more pages are left out", bad.len() - 8));
     }
-    finish(document, found, path)
+    let description = if ome::is_ome(&start) { String::new() } else { full };
+    Ok((document, found, First { description, has_plane_notes, pages }))
 }
 
 /// Opens the set that a companion file describes.
 pub fn open_companion(path: &Path) -> Result<Opened> {
+    let (document, found) = companion_parts(path)?;
+    finish(document, found, path)
+}
+
+fn companion_parts(path: &Path) -> Result<(Document, Found)> {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let described = ome_planes::read_companion(path, name).map_err(|e| Error::format(e, path))?;
     let mut document = Document::default();
@@ -105,7 +137,7 @@ pub fn open_companion(path: &Path) -> Result<Opened> {
         .map_err(|e| Error::format(e, path))?;
     ome_texts(&described, &mut found.metadata);
     (found.plans, found.associated) = (images.plans, images.associated);
-    finish(document, found, path)
+    Ok((document, found))
 }
 
 /// Finds the dialect and lets it sort the pages.

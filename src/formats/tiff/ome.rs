@@ -1,5 +1,7 @@
 //! OME-XML: what a block of it says about images, without looking at pixels.
 
+use super::ome_stage;
+use crate::formats::StagePlace;
 use crate::formats::units::um_of_unit;
 use roxmltree::{Document as Xml, Node, ParsingOptions};
 
@@ -37,6 +39,10 @@ pub struct OmeImage {
     pub channels: Vec<OmeChannel>,
     pub data: Vec<OmeData>,
     pub acquired: Option<String>,
+    /// Where the stage stood.
+    pub stage: Option<StagePlace>,
+    /// The well it lies in.
+    pub region: Option<String>,
 }
 
 /// One channel, which may have several samples.
@@ -76,16 +82,17 @@ pub fn parse(text: &str) -> Result<Ome, String> {
     if root.tag_name().name() != "OME" {
         return Err("the XML is not OME-XML".into());
     }
+    let wells = ome_stage::wells(root);
     let text_of = |node: Node<'_, '_>, name: &str| node.attribute(name).map(str::to_owned);
     Ok(Ome {
         uuid: text_of(root, "UUID"),
         metadata_file: child(root, "BinaryOnly").and_then(|b| text_of(b, "MetadataFile")),
         creator: text_of(root, "Creator"),
-        images: children(root, "Image").filter_map(|node| image(root, node)).collect(),
+        images: children(root, "Image").filter_map(|node| image(root, node, &wells)).collect(),
     })
 }
 
-fn image(root: Node<'_, '_>, node: Node<'_, '_>) -> Option<OmeImage> {
+fn image(root: Node<'_, '_>, node: Node<'_, '_>, wells: &ome_stage::Wells<'_>) -> Option<OmeImage> {
     let pixels = child(node, "Pixels")?;
     let size = |name: &str| pixels.attribute(name).and_then(|v| v.parse::<u64>().ok());
     let dim = |name: &str| size(name).and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0).unwrap_or(1);
@@ -94,7 +101,10 @@ fn image(root: Node<'_, '_>, node: Node<'_, '_>) -> Option<OmeImage> {
     if channels.len() > 1 && channels.iter().all(|c| c.color == Some([255; 3])) {
         channels.iter_mut().for_each(|c| c.color = None);
     }
+    let sample = node.attribute("ID").and_then(|id| wells.get(id));
     Some(OmeImage {
+        stage: ome_stage::place(node, pixels).or_else(|| sample.and_then(|s| s.place)),
+        region: sample.map(|s| s.well.clone()),
         name: node.attribute("Name").map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned),
         width: size("SizeX")?,
         height: size("SizeY")?,
@@ -159,11 +169,11 @@ fn data(node: Node<'_, '_>) -> OmeData {
     }
 }
 
-fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
+pub fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
     node.children().find(|n| n.tag_name().name() == name)
 }
 
-fn children<'a, 'i: 'a>(node: Node<'a, 'i>, name: &'static str) -> impl Iterator<Item = Node<'a, 'i>> {
+pub fn children<'a, 'i: 'a>(node: Node<'a, 'i>, name: &'static str) -> impl Iterator<Item = Node<'a, 'i>> {
     node.children().filter(move |n| n.tag_name().name() == name)
 }
 

@@ -157,6 +157,7 @@ fn plan(
         colors: if per_sample && layout.samples == 1 { channels().map(|c| c.color).collect() } else { Vec::new() },
         um_per_px: image.um_per_px,
         objective: image.objective,
+        stage: (image.stage, image.region.clone()),
     };
     plan.add_sub_levels(document);
     Ok(Some(plan))

@@ -56,6 +56,7 @@ pub mod tag {
     pub const COPYRIGHT: u16 = 33432;
     pub const IMAGEJ_COUNTS: u16 = 50838;
     pub const IMAGEJ_DATA: u16 = 50839;
+    pub const MICRO_MANAGER: u16 = 51123;
     pub const NDPI_FORMAT: u16 = 65420;
     pub const IMAGE_DEPTH: u16 = 32997;
 }

@@ -5,6 +5,7 @@ use super::document::Document;
 use super::jpeg;
 use super::page::{Compression, PageLayout};
 use super::read::{NO_PAGE, TiffImage};
+use crate::formats::StagePlace;
 use crate::formats::chunks;
 use crate::geom::Size;
 use crate::pyramid::{Calibration, ChannelInfo, ChannelRole, ImageInfo, level_plan};
@@ -35,6 +36,8 @@ pub struct ImagePlan {
     pub um_per_px: Option<[f64; 2]>,
     /// The objective's magnification.
     pub objective: Option<f64>,
+    /// Where the stage stood, and in which well.
+    pub stage: (Option<StagePlace>, Option<String>),
 }
 
 impl ImagePlan {
@@ -63,7 +66,8 @@ impl ImagePlan {
             else {
                 break;
             };
-            if !is_reduced_version(&first, &this) || this.size.width >= before.size.width {
+            // A side of one pixel stays one.
+            if !is_reduced_version(&first, &this) || this.size.area() >= before.size.area() {
                 break;
             }
             self.pages.push(level);
@@ -166,8 +170,11 @@ pub fn is_reduced_size(large: Size, small: Size) -> bool {
         [(large.width, small.width), (large.height, small.height)].map(|(l, s)| (f64::from(l), f64::from(s)));
     // The factors that either side allows, if its smaller size was rounded down or up.
     let low = (w / (sw + 1.0)).max(h / (sh + 1.0));
-    let high = (w / (sw - 1.0).max(0.5)).min(h / (sh - 1.0).max(0.5));
-    sw < w && sh < h && low <= high && (w / sw).max(h / sh) >= 1.5
+    // One pixel is what any larger factor leaves of a side.
+    let most = |side: f64, reduced: f64| if reduced > 1.0 { side / (reduced - 1.0) } else { f64::INFINITY };
+    let high = most(w, sw).min(most(h, sh));
+    let shrinks = |side: f64, reduced: f64| reduced < side || side == 1.0 && reduced == 1.0;
+    shrinks(w, sw) && shrinks(h, sh) && low <= high && (w / sw).max(h / sh) >= 1.5
 }
 
 #[cfg(test)]
@@ -183,5 +190,15 @@ mod tests {
         for other in [full, Size::new(2000, 2007), Size::new(1329, 900), Size::new(768, 574), Size::new(5000, 5000)] {
             assert!(!is_reduced_size(full, other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_side_of_one_pixel_stays_one_in_reduced_versions() {
+        let full = Size::new(1, 700);
+        for reduced in [Size::new(1, 350), Size::new(1, 88), Size::new(1, 1)] {
+            assert!(is_reduced_size(full, reduced), "{reduced:?}");
+        }
+        assert!(!is_reduced_size(full, full));
+        assert!(!is_reduced_size(Size::new(2, 700), Size::new(2, 350)));
     }
 }

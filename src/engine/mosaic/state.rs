@@ -1,0 +1,193 @@
+//! What the engine says of a mosaic, frozen: where its fields stand now, how far the alignment is, how good its seams are.
+
+use crate::geom::{Point, Rect};
+use crate::image_set::{FieldSet, GridLayout};
+use crate::mosaic::illumination::ChannelLight;
+use crate::mosaic::{Alignment, Geometry, Illumination};
+use crate::pyramid::ImageInfo;
+use crate::stitch::solve::{EdgeStatus, Hand};
+use std::sync::Arc;
+
+/// What of a mosaic stays as it is while it is open.
+#[derive(Debug, Clone)]
+pub struct MosaicSet {
+    /// The fields as they were recognised.
+    pub fields: Arc<FieldSet>,
+    /// The images of the fields, by their number: tiles with `PlaneId::field` below their count are a field's own.
+    pub infos: Arc<[ImageInfo]>,
+    /// Whether the user said that these files belong together, and nothing else does.
+    pub chosen: bool,
+    /// What the edits are kept under.
+    pub fingerprint: String,
+    /// What a person decided in an earlier run.
+    pub saved: Arc<super::MosaicEdits>,
+    /// How the mosaic stands when it opens.
+    pub state: Arc<MosaicState>,
+}
+
+impl MosaicSet {
+    /// How many rounds there are; they are told apart and never merged.
+    pub fn rounds(&self) -> u16 {
+        self.fields.channels.iter().map(|c| c.round).max().map_or(1, |last| last.saturating_add(1))
+    }
+
+    /// The round of a channel.
+    pub fn round_of(&self, channel: u16) -> u16 {
+        self.fields.channels.get(usize::from(channel)).map_or(0, |c| c.round)
+    }
+}
+
+/// How far the alignment of a mosaic is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MosaicPhase {
+    /// The fields stand where the set says; nothing was measured.
+    LaidOut,
+    /// Seams are being measured.
+    Aligning {
+        /// Steps done.
+        done: u64,
+        /// Steps in all; 0 while unknown.
+        total: u64,
+    },
+    /// The fields stand at solved places.
+    Aligned,
+    /// The seams say nothing, or contradict each other: the fields stand where the set says, and why, in words.
+    NotAligned(String),
+    /// The fields stand at places that were read from a file.
+    Loaded,
+    /// The user wants to see the nominal layout; solved places are kept.
+    Unaligned,
+}
+
+/// How good a seam is, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SeamQuality {
+    /// Accepted, and it agrees with all the others.
+    Good,
+    /// Accepted, and a little off.
+    Fair,
+    /// It says nothing, and other seams hold its fields or nothing does.
+    NoInformation,
+    /// Not measured yet.
+    Unmeasured,
+    /// It was measured, and contradicts the others or does not match.
+    Problem,
+}
+
+/// An accepted seam that is off by more than this is fair, no longer good, in pixels.
+const FAIR_RESIDUAL_PX: f64 = 0.5;
+/// An accepted seam that is off by more than this is a problem, in pixels.
+const PROBLEM_RESIDUAL_PX: f64 = 2.0;
+
+/// Two overlapping fields and how well they fit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seam {
+    /// The fields' numbers, the smaller first.
+    pub fields: (u32, u32),
+    /// The overlap, or what lies between their middles, in image coordinates of the geometry it came with.
+    pub overlap: Rect,
+    /// What became of the measurement; `None` before there is one.
+    pub status: Option<EdgeStatus>,
+    /// How far the fields are from where this seam wants them, in pixels.
+    pub residual_px: Option<f64>,
+    /// How well the overlaps match, at most 1.
+    pub ncc: Option<f64>,
+    /// What a person decided.
+    pub hand: Hand,
+    /// Whether one of the two fields has nothing else to hold it.
+    pub holds: bool,
+    /// Problem seams are numbered from 1, the worst first.
+    pub number: Option<u32>,
+}
+
+impl Seam {
+    /// How good it is.
+    pub fn quality(&self) -> SeamQuality {
+        let off_px = self.residual_px.unwrap_or(0.0);
+        match self.status {
+            None => SeamQuality::Unmeasured,
+            Some(EdgeStatus::Accepted | EdgeStatus::AcceptedByHand) if off_px > PROBLEM_RESIDUAL_PX => {
+                SeamQuality::Problem
+            }
+            Some(EdgeStatus::Accepted | EdgeStatus::AcceptedByHand) if off_px > FAIR_RESIDUAL_PX => SeamQuality::Fair,
+            Some(EdgeStatus::Accepted | EdgeStatus::AcceptedByHand) => SeamQuality::Good,
+            Some(EdgeStatus::NoInformation | EdgeStatus::RefusedByHand) => SeamQuality::NoInformation,
+            Some(EdgeStatus::Dropped) => SeamQuality::Problem,
+            // A poor match between fields that others hold says nothing against their places.
+            Some(EdgeStatus::Rejected) if self.holds => SeamQuality::Problem,
+            Some(EdgeStatus::Rejected) => SeamQuality::NoInformation,
+        }
+    }
+}
+
+/// What is known about the illumination of the fields.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Evenness {
+    /// Nothing yet.
+    Unknown,
+    /// It is being estimated.
+    Estimating,
+    /// What was found, by channel: whether evening it out makes overlaps agree better.
+    Known(Arc<[ChannelLight]>),
+    /// It could not be found out, and why, in words.
+    Failed(String),
+}
+
+/// How a mosaic stands.
+#[derive(Debug, Clone)]
+pub struct MosaicState {
+    /// Where the fields are shown.
+    pub geometry: Arc<Geometry>,
+    /// The mosaic as an image under this geometry.
+    pub info: Arc<ImageInfo>,
+    /// How far the alignment is.
+    pub phase: MosaicPhase,
+    /// The grid that the fields are laid out on now, where there is one.
+    pub layout: Option<GridLayout>,
+    /// The nominal layout, image coordinates of this geometry.
+    pub nominal: Arc<[Point]>,
+    /// Solved places with their report and findings, once there are any.
+    pub alignment: Option<Arc<Alignment>>,
+    /// All pairs of overlapping fields, in the order of their numbers.
+    pub seams: Arc<[Seam]>,
+    /// The largest shift that is searched, in pixels per axis.
+    pub max_shift_px: [f64; 2],
+    /// What is known about the illumination.
+    pub evenness: Evenness,
+    /// The light that is evened out on the screen, where that is switched on.
+    pub illumination: Option<Arc<Illumination>>,
+}
+
+impl MosaicState {
+    /// The seams to look at, the worst first.
+    pub fn worst_seams(&self) -> Vec<&Seam> {
+        let mut worst: Vec<&Seam> = self.seams.iter().filter(|s| s.number.is_some()).collect();
+        worst.sort_by_key(|s| s.number);
+        worst
+    }
+
+    /// The seam of two fields.
+    pub fn seam(&self, fields: (u32, u32)) -> Option<&Seam> {
+        self.seams.iter().find(|s| s.fields == fields)
+    }
+
+    /// Whether work on the places is still going on.
+    pub fn is_aligning(&self) -> bool {
+        matches!(self.phase, MosaicPhase::Aligning { .. })
+    }
+}
+
+/// Where a value under the pointer comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleSource {
+    /// The field's number.
+    pub field: u32,
+    /// Its name.
+    pub name: String,
+    /// Column in the field.
+    pub x: u32,
+    /// Row in the field.
+    pub y: u32,
+    /// The values with the illumination evened out, by channel, while that is switched on.
+    pub corrected: Vec<(u16, Vec<f64>)>,
+}

@@ -1,0 +1,208 @@
+//! What the window does with mosaics.
+
+use crate::mosaic::{Story, mosaic};
+use crate::support::Bench;
+use egui::accesskit::Role;
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::kittest::Queryable as _;
+use microtome::engine::{Event, MosaicPhase, SampleSource};
+use microtome::geom::Point;
+use microtome::mosaic::{Blend, MOSAIC};
+use microtome::pyramid::SetId;
+use microtome::session::{Command, ImageId, RightTab, Selection};
+use microtome::stitch::solve::Hand;
+
+fn bench(story: &Story) -> Option<Bench> {
+    let mut bench = Bench::new(1200.0, 720.0, 1.0)?;
+    bench.command(Command::SetMotion(false));
+    bench.open_bare(&mosaic(1, "/data/Tonsil 04", story));
+    bench.command(Command::ShowTab(RightTab::Mosaic));
+    bench.harness.run_steps(4);
+    Some(bench)
+}
+
+fn edits(bench: &Bench) -> microtome::engine::MosaicEdits {
+    let id = ImageId { set: SetId(1), field: MOSAIC };
+    bench.session(|s| (*s.image(id).and_then(|i| i.mosaic.as_ref()).expect("a mosaic").edits).clone())
+}
+
+fn selection(bench: &Bench) -> Selection {
+    bench.session(|s| s.current().and_then(|i| i.mosaic.as_ref()).map(|v| v.selection).expect("a mosaic"))
+}
+
+fn ui_of(bench: &Bench, p: Point) -> egui::Pos2 {
+    let (camera, canvas) = bench.camera();
+    let at = camera.screen_from_image(canvas).apply(p);
+    bench.canvas_corner() + vec2(at.x as f32, at.y as f32) / bench.harness.ctx.pixels_per_point()
+}
+
+#[test]
+fn a_worst_seam_is_a_click_away() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    let before = bench.camera().0;
+    bench.harness.get_by_role_and_label(Role::ListBoxOption, "Seam 1").click();
+    bench.harness.run_steps(4);
+    let Selection::Seam { fields, .. } = selection(&bench) else { panic!("a seam is selected") };
+    let seam = bench.session(|s| *s.current().and_then(|i| i.mosaic.as_ref()?.state.seam(fields)).expect("it is one"));
+    assert_eq!(seam.number, Some(1));
+    let camera = bench.camera().0;
+    assert!(camera.zoom > before.zoom, "the view goes there");
+    let middle = seam.overlap.center();
+    assert!(camera.center.distance(middle) < 30.0, "{:?} {middle:?}", camera.center);
+    bench.key(Modifiers::NONE, Key::Escape);
+    assert_eq!(selection(&bench), Selection::Nothing);
+}
+
+#[test]
+fn the_number_on_the_image_selects_its_seam() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    bench.harness.get_by_label("Seam 2 on the image").click();
+    bench.harness.run_steps(4);
+    let Selection::Seam { fields, .. } = selection(&bench) else { panic!("a seam is selected") };
+    let number = bench.session(|s| s.current().and_then(|i| i.mosaic.as_ref()?.state.seam(fields)?.number));
+    assert_eq!(number, Some(2));
+}
+
+#[test]
+fn s_hides_the_seams_and_shows_them_again() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    assert!(bench.harness.query_by_label("Seam 1 on the image").is_some(), "there is a problem to look at");
+    bench.key(Modifiers::NONE, Key::S);
+    assert!(bench.harness.query_by_label("Seam 1 on the image").is_none());
+    bench.key(Modifiers::NONE, Key::S);
+    assert!(bench.harness.query_by_label("Seam 1 on the image").is_some());
+}
+
+#[test]
+fn a_seam_is_rejected_by_its_button_and_taken_back_by_undo() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    let seam =
+        bench.session(|s| s.current().and_then(|i| i.mosaic.as_ref()?.state.worst_seams().first().copied().copied()));
+    let fields = seam.expect("a worst seam").fields;
+    bench.harness.query_all_by_label("Reject: these two do not fit like this").next().expect("a button").click();
+    bench.harness.run_steps(4);
+    assert_eq!(edits(&bench).hand.edges.get(&fields), Some(&Hand::Refuse));
+    bench.key(Modifiers::COMMAND, Key::Z);
+    assert!(edits(&bench).hand.edges.is_empty());
+    bench.key(Modifiers::NONE, Key::N);
+    bench.key(Modifiers::NONE, Key::Y);
+    assert_eq!(edits(&bench).hand.edges.get(&fields), Some(&Hand::Accept));
+}
+
+#[test]
+fn a_field_is_dragged_with_ctrl_and_without_it_the_image_moves() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    let place = |bench: &Bench, n: usize| {
+        bench.session(|s| s.current().and_then(|i| i.mosaic.as_ref()).map(|v| v.positions()[n]).expect("a mosaic"))
+    };
+    let before = (place(&bench, 5), bench.camera().0);
+    let from = ui_of(&bench, before.0 + Point::new(200.0, 200.0));
+    let drag = |bench: &mut Bench, modifiers: Modifiers, by: egui::Vec2| {
+        bench.harness.event(egui::Event::ModifiersChanged(modifiers));
+        bench.harness.hover_at(from);
+        bench.harness.step();
+        let button = |pos: egui::Pos2, pressed: bool| egui::Event::PointerButton {
+            pos,
+            button: egui::PointerButton::Primary,
+            pressed,
+            modifiers,
+        };
+        bench.harness.event(button(from, true));
+        bench.harness.step();
+        for part in [0.3, 0.7, 1.0] {
+            bench.harness.hover_at(from + by * part);
+            bench.harness.step();
+        }
+        bench.harness.event(button(from + by, false));
+        bench.harness.run_steps(3);
+        bench.harness.event(egui::Event::ModifiersChanged(Modifiers::NONE));
+    };
+    drag(&mut bench, Modifiers::COMMAND, vec2(30.0, -12.0));
+    assert_eq!(bench.camera().0, before.1, "the image stays");
+    let zoom = bench.camera().0.zoom;
+    let moved = place(&bench, 5) - before.0;
+    assert!(moved.distance(Point::new(30.0 / zoom, -12.0 / zoom)) < 0.1, "{moved:?}");
+    let decided = edits(&bench).hand.edges;
+    assert!(decided.values().all(|hand| matches!(hand, Hand::Shift(_))) && decided.len() >= 3, "{decided:?}");
+    assert!(decided.keys().all(|(a, b)| *a == 5 || *b == 5));
+    bench.key(Modifiers::COMMAND, Key::Z);
+    assert!(edits(&bench).hand.edges.is_empty());
+
+    drag(&mut bench, Modifiers::NONE, vec2(30.0, -12.0));
+    assert!(edits(&bench).hand.edges.is_empty());
+    assert_ne!(bench.camera().0, before.1, "the image moves");
+}
+
+#[test]
+fn choices_about_overlaps_are_made_in_the_panel_and_undone() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    bench.harness.get_by_label("Even illumination on the screen").click();
+    bench.harness.run_steps(3);
+    assert!(edits(&bench).even_illumination);
+    bench.key(Modifiers::NONE, Key::I);
+    assert!(!edits(&bench).even_illumination);
+    bench.harness.get_by_role_and_label(Role::ComboBox, "Blending").scroll_to_me();
+    bench.harness.run_steps(3);
+    bench.harness.get_by_role_and_label(Role::ComboBox, "Blending").click();
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label_contains("Maximum").click();
+    bench.harness.run_steps(3);
+    assert_eq!(edits(&bench).blend, Blend::Maximum);
+    bench.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(edits(&bench).blend, Blend::Feather);
+}
+
+#[test]
+fn what_is_missing_is_said_where_a_mosaic_is_not_aligned() {
+    let phase = MosaicPhase::NotAligned("no overlap shows any texture".into());
+    let Some(bench) = bench(&Story { phase, saved_positions: true, ..Story::default() }) else { return };
+    bench.harness.get_by_label("Not aligned: the fields stand where the layout says");
+    assert!(bench.harness.query_all_by_label("No overlap shows any texture").next().is_some());
+    bench.harness.get_by_label("Use saved positions");
+    assert!(bench.harness.query_by_label("Show unaligned").is_none(), "there is nothing else to show");
+}
+
+#[test]
+fn the_status_bar_names_the_field_and_both_values_under_the_pointer() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    let at = ui_of(&bench, Point::new(600.0, 500.0));
+    bench.harness.hover_at(at);
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label("tonsil_r1_c1.tif");
+    let p = bench.session(|s| s.pointer()).expect("over the image");
+    bench.event(Event::Sample {
+        set: SetId(1),
+        field: MOSAIC,
+        x: p.x as u32,
+        y: p.y as u32,
+        values: vec![(0, vec![1204.0])],
+        source: Some(SampleSource {
+            field: 6,
+            name: "tonsil_r1_c2.tif".into(),
+            x: 1,
+            y: 2,
+            corrected: vec![(0, vec![1310.4])],
+        }),
+    });
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label("tonsil_r1_c2.tif");
+    bench.harness.get_by_label("1\u{2009}204 → 1\u{2009}310.4");
+}
+
+#[test]
+fn open_images_are_combined_as_a_mosaic() {
+    let Some(mut bench) = Bench::new(1200.0, 720.0, 1.0) else { return };
+    for (n, name) in ["/data/a.tif", "/data/b.tif", "/data/c.tif"].into_iter().enumerate() {
+        bench.open_bare(&crate::support::fluorescence(n as u32 + 1, name));
+    }
+    bench.command(Command::ChooseToCombine(true));
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label("Combine b.tif").click();
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label("Combine 2 images").click();
+    bench.harness.run_steps(3);
+    let open = bench.session(|s| s.entries().iter().map(|e| e.path().to_owned()).collect::<Vec<_>>());
+    assert_eq!(open.len(), 2, "{open:?}");
+    assert!(open.iter().any(|p| p.ends_with("b.tif")));
+    assert!(!bench.session(|s| s.combining()));
+}

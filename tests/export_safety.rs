@@ -1,0 +1,249 @@
+//! Exports that are cut short: nothing under the final name, nothing left beside it, and words that say why.
+#![cfg(unix)]
+
+use microtome::engine::{EngineConfig, OpenSet, work_pool};
+use microtome::error::{Error, Result};
+use microtome::export::{
+    BandChannel, BandImage, BandPlane, BandSource, Covered, ImagePart, OmeTiffOptions, Original, PixelLayout,
+    SlideBands, TileCompression, Written, write_ome_tiff,
+};
+use microtome::geom::{PixelRect, Size};
+use microtome::pixels::TileFormat;
+use microtome::pyramid::{Cancel, SetId};
+use microtome::store::Persist;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a program may take to come to the awaited place.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An image of noise, but for the middles of its ninths, where an estimate looks.
+struct Noise {
+    image: BandImage,
+    quiet: fn(u32, u32) -> bool,
+}
+
+fn noise(side: u32, quiet: fn(u32, u32) -> bool) -> Noise {
+    let channels = vec![BandChannel { name: "noise".into(), color: None }];
+    let layout = PixelLayout::of(TileFormat::Gray16);
+    let size = Size::new(side, side);
+    Noise {
+        image: BandImage {
+            size,
+            layout,
+            channels,
+            z_count: 1,
+            t_count: 1,
+            um_per_px: None,
+            objective: None,
+            tile_side: 256,
+        },
+        quiet,
+    }
+}
+
+impl BandSource for Noise {
+    fn image(&self) -> &BandImage {
+        &self.image
+    }
+
+    fn read_band(
+        &self,
+        _plane: BandPlane,
+        band: PixelRect,
+        pixels: &mut [u8],
+        _mask: &mut [u8],
+        _cancel: &Cancel,
+    ) -> Result<Covered> {
+        let mut state = (band.x << 16 ^ band.y) | 1;
+        let quiet = (self.quiet)(band.x / 512, band.y / 512);
+        for sample in pixels.chunks_exact_mut(2) {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            let value = if quiet { 7 } else { (state >> 8) as u16 };
+            sample.copy_from_slice(&value.to_ne_bytes());
+        }
+        Ok(Covered::Whole)
+    }
+}
+
+fn options() -> OmeTiffOptions {
+    OmeTiffOptions { compression: TileCompression::Zstd, verify: true, original: Original::default() }
+}
+
+fn write(source: &dyn BandSource, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Written> {
+    let pool = work_pool(2).expect("a pool");
+    write_ome_tiff(source, &options(), path, &pool, progress, &Cancel::default())
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// A small disk in memory, gone when this is dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Mounts one with `options`; nothing, loudly, where that is not allowed.
+    fn mount(options: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(folder));
+        }
+        println!("SKIPPED: a disk of its own needs the right to mount one");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "{} stays mounted", self.0.path().display());
+    }
+}
+
+#[test]
+fn a_disk_that_has_no_room_is_seen_before_a_pixel_is_written() {
+    let Some(disk) = SmallDisk::mount("size=4m") else { return };
+    let path = disk.0.path().join("a.ome.tif");
+    let mut tiles = 0;
+    let error = write(&noise(4096, |_, _| false), &path, &mut |_, _| tiles += 1).expect_err("32 MiB do not fit 4");
+    assert!(matches!(error, Error::StorageFull { needed_bytes: 1.., .. }), "{error}");
+    assert!(error.to_string().contains("no space left on the disk"), "{error}");
+    assert_eq!((tiles, names_in(disk.0.path())), (0, vec![]));
+}
+
+#[test]
+fn a_disk_that_fills_up_on_the_way_is_said_in_words_and_left_empty() {
+    let Some(disk) = SmallDisk::mount("size=4m") else { return };
+    let path = disk.0.path().join("a.ome.tif");
+    // Eight units a side: an estimate looks into the units 1, 4 and 6, which hold nothing.
+    let quiet = |x, y| [1, 4, 6].contains(&x) && [1, 4, 6].contains(&y);
+    let mut tiles = 0;
+    let error = write(&noise(4096, quiet), &path, &mut |_, _| tiles += 1).expect_err("it does not fit");
+    assert!(tiles > 0, "the estimate was too small");
+    assert!(error.to_string().contains("no space left on the disk"), "{error}");
+    assert_eq!(names_in(disk.0.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_said_in_words() {
+    let Some(disk) = SmallDisk::mount("size=4m,ro") else { return };
+    let path = disk.0.path().join("a.ome.tif");
+    let error = write(&noise(512, |_, _| true), &path, &mut |_, _| {}).expect_err("it cannot be written");
+    assert!(error.to_string().contains("cannot write here"), "{error}");
+    assert!(error.to_string().ends_with("a.ome.tif"), "{error}");
+}
+
+/// Writes an image that takes long to pack.
+fn write_input(path: &Path) {
+    let pool = work_pool(2).expect("a pool");
+    let options = OmeTiffOptions { compression: TileCompression::None, verify: false, original: Original::default() };
+    write_ome_tiff(&noise(6144, |_, _| false), &options, path, &pool, &mut |_, _| {}, &Cancel::default())
+        .expect("written");
+}
+
+#[test]
+fn a_source_that_vanishes_or_is_cut_ends_the_export_in_words() {
+    for cut in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (input, target) = (folder.path().join("input.tif"), folder.path().join("out"));
+        write_input(&input);
+        std::fs::create_dir(&target).expect("a folder");
+        let config = EngineConfig {
+            cache_dir: folder.path().join("cache"),
+            data_dir: folder.path().join("data"),
+            cache_limit_bytes: 1 << 30,
+            threads: 2,
+            no_cache: true,
+        };
+        let quota = config.quota().expect("a cache");
+        let set = OpenSet::open(SetId(1), &input, &quota, Persist::Discard).expect("it opens");
+        let whole = ImagePart::whole(0, set.pyramid.image(0).expect("an image"));
+        let path = target.join("a.ome.tif");
+        let bands = SlideBands::new(&set.pyramid, whole, None, &path).expect("bands");
+        let error = write(&bands, &path, &mut |done, _| {
+            if done == 20 && cut {
+                let file = std::fs::OpenOptions::new().write(true).open(&input).expect("writable");
+                file.set_len(1 << 20).expect("cut");
+            } else if done == 20 {
+                std::fs::remove_file(&input).expect("removed");
+            }
+        })
+        .expect_err("the source is gone");
+        println!("cut {cut}: {error}");
+        assert!(!error.to_string().contains('\n') && !error.is_cancelled(), "{error}");
+        assert_eq!(names_in(&target), Vec::<String>::new());
+    }
+}
+
+/// The program in the middle of an export, with the folder it writes to.
+struct Running {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Running {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let input = folder.path().join("input.tif");
+        write_input(&input);
+        std::fs::create_dir(folder.path().join("out")).expect("a folder");
+        let child = Self::export(folder.path()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let running = Self { child, folder };
+        let started = Instant::now();
+        while names_in(&running.out()).is_empty() {
+            assert!(started.elapsed() < PATIENCE, "it begins to write");
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        running
+    }
+
+    fn export(folder: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_microtome"));
+        command.arg("--cache-dir").arg(folder.join("cache")).arg("export").arg(folder.join("input.tif")).arg("-o");
+        command.arg(folder.join("out/a.ome.tif")).args(["--compression", "lzw"]);
+        command
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(name).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{name} is sent");
+    }
+}
+
+#[test]
+fn ctrl_c_and_a_request_to_end_leave_nothing_behind() {
+    for signal in ["-INT", "-TERM"] {
+        let running = Running::start();
+        running.signal(signal);
+        let out = running.out();
+        let Running { child, folder } = running;
+        let ended = child.wait_with_output().expect("it ends");
+        assert_eq!(ended.status.code(), Some(130), "{signal}: {}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(names_in(&out), Vec::<String>::new(), "{signal}");
+        drop(folder);
+    }
+}
+
+#[test]
+fn what_a_killed_export_leaves_is_never_under_the_final_name_and_goes_with_the_next() {
+    let mut running = Running::start();
+    running.signal("-KILL");
+    let status = running.child.wait().expect("it ends");
+    assert!(!status.success());
+    let left = names_in(&running.out());
+    assert!(left.len() == 1 && left[0].ends_with(".part"), "{left:?}");
+    // The next one begins, sweeps, and finds its own way to the end.
+    let status = Running::export(running.folder.path()).args(["--region", "0,0,600,600"]).status().expect("it runs");
+    assert!(status.success());
+    assert_eq!(names_in(&running.out()), ["a.ome.tif"]);
+}
