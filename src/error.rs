@@ -99,6 +99,12 @@ impl Error {
         matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
     }
 
+    /// Whether the same may work at another time: a file may be back, whole or readable by then. What kind of file it is
+    /// stays.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Unsupported { .. } | Self::TooLarge { .. })
+    }
+
     /// A refusal of the graphics system.
     pub fn graphics(what: impl Into<String>) -> Self {
         Self::Graphics { what: what.into() }

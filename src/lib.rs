@@ -85,15 +85,15 @@
 //!    last row or column repeated at an odd edge; in an exported mosaic over covered pixels alone.
 //! 9. Display never changes data.
 //! 10. The same input gives the same output, for any number of threads.
-//! 11. Nothing is lost: files are written beside their target and renamed.
+//! 11. Nothing is lost: a file appears whole or not at all, and replaces another only then.
 //! 12. Every error is handled exactly once: passed on, or shown in words that say what to do.
 //! 13. Nothing leaves the machine: no network connection, caches readable by the user alone, no preview from a label.
 //!
 //! # Threads
 //!
 //! The UI thread owns the session and the renderer and takes one lock, to swap the wish list.
-//! `opener`, `aligner`, `filler`, `exporter`, `settings` and up to four `tile-loader-N` belong to the engine, with a pool
-//! of `work-N` at low priority that gives way to loaders between units.
+//! `opener`, `errands`, `aligner`, `filler`, `exporter`, `painter`, `settings` and up to four `tile-loader-N` belong to
+//! the engine, with a pool of `work-N` at low priority that gives way to loaders between units.
 //! Workers get [`std::sync::Arc`]s to frozen data and return values; a panic is caught at the job's edge.
 //!
 //! # Where this departs from the first design
@@ -103,6 +103,12 @@
 //! - A store keeps a record of its source's description, so that what was decoded opens when the file is gone.
 //! - A seam is the midline of the overlap of two fields, not where the distances to their borders are equal: it is a
 //!   straight line that quads can be cut by, and it depends on those two fields alone.
+//! - A file that is being written has no name at all where the system can do that, instead of a temporary one: a program
+//!   that is killed leaves nothing behind.
+//! - Of a new mosaic the fields in the middle of the view are decoded together, before the coarse tiles over all of them:
+//!   something is to be seen after a few fields, not after hundreds.
+//! - On an adapter that draws with the processor, a view that only becomes more complete is drawn ten times a second, and
+//!   tiles do not fade in: every frame takes time from decoding.
 //! - Headers of many files are read by scoped threads of the recogniser, not by the pool: it runs before there is a set.
 
 pub mod app;

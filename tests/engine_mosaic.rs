@@ -472,3 +472,96 @@ fn a_cancelled_alignment_leaves_the_layout_and_is_not_begun_again_by_itself() {
     assert_eq!(mosaic.state().phase, MosaicPhase::Aligned);
     assert_eq!(*watch.outcomes.lock().expect("no panic"), [false, true]);
 }
+
+#[test]
+fn a_long_errand_on_an_open_set_does_not_hold_up_the_opening_of_another() {
+    let (folder, scan) = scan();
+    let mut bench = Bench::new(folder.path());
+    let set = bench.open(&scan);
+    let (release, wait) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let errand = move |set: &OpenSet| {
+        // It lasts until it is let go, or the test has failed.
+        wait.recv().ok();
+        tell.send(set.opened.id).ok();
+    };
+    bench.engine.with_set(set.id, Box::new(errand));
+    let single = folder.path().join("single.tif");
+    write_field(&single, tissue);
+    let opened = bench.open(&single);
+    assert_eq!(opened.path, single);
+    release.send(()).expect("it waits");
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(set.id));
+}
+
+#[test]
+fn files_that_are_a_part_of_a_folder_open_as_just_these() {
+    let (folder, scan) = scan();
+    let mut bench = Bench::new(folder.path());
+    let all = bench.open(&scan);
+    let two: Vec<PathBuf> = [0, 1].map(|n| scan.join(name(n))).into();
+    bench.engine.open_as(OpenAs::Several(two.clone()));
+    let part = bench.opened();
+    let mosaic = part.mosaic.as_ref().expect("a mosaic");
+    assert_eq!((mosaic.fields.fields.len(), mosaic.fields.files.clone()), (2, two.clone()));
+    assert_ne!(part.path, all.path, "the folder stands for all of them");
+    assert_eq!(mosaic.fields.name, "tile_r0_c0 + tile_r0_c1");
+    assert_eq!(OpenAs::of(&part), OpenAs::Together { files: two, pattern: None });
+    let offered = bench.wait("the offer", |event| match event {
+        Event::PartOpened { folder, files } => Some((folder.clone(), *files)),
+        _ => None,
+    });
+    assert_eq!(offered, (scan, 2));
+}
+
+#[test]
+fn a_mosaic_gets_a_thumbnail_of_what_its_fields_cover() {
+    let (folder, scan) = scan();
+    let mut bench = Bench::new(folder.path());
+    bench.open(&scan);
+    let state = bench.state("the alignment", |s| s.phase == MosaicPhase::Aligned);
+    let (size, rgba) = bench.wait("the thumbnail", |event| match event {
+        Event::Thumbnail { path, size, rgba } if *path == scan => Some((*size, rgba.clone())),
+        _ => None,
+    });
+    let extent = state.geometry.extent;
+    let aspect = f64::from(extent.width) / f64::from(extent.height);
+    assert!((f64::from(size.width) / f64::from(size.height) - aspect).abs() < 0.03, "{size:?} {extent:?}");
+    let lit = rgba.chunks_exact(4).filter(|px| px[..3].iter().any(|&v| v > 0)).count();
+    assert!(lit as u64 * 10 > size.area() * 9, "tissue goes to its edges: {lit} of {}", size.area());
+}
+
+#[test]
+fn the_demos_fields_are_open_and_aligned_before_its_slides_are_painted() {
+    let (folder, _) = scan();
+    let demo = folder.path().join("data/demo");
+    // Some fields are there already, so that the test need not wait until they are painted.
+    write_fields(&demo.join("demo-fields"));
+    let mut bench = Bench::new(folder.path());
+    bench.engine.demo();
+    let path = bench.wait("the fields", |event| match event {
+        Event::DemoReady { path } => Some(path.clone()),
+        _ => None,
+    });
+    assert_eq!(path, demo.join("demo-fields"));
+    bench.open(&path);
+    bench.state("the alignment", |s| s.phase == MosaicPhase::Aligned);
+    let is_slide = |event: &Event| matches!(event, Event::DemoReady { .. });
+    assert!(!bench.seen.iter().any(is_slide), "a slide was painted first");
+}
+
+#[test]
+fn what_is_no_image_is_not_to_be_tried_again_and_what_is_gone_is() {
+    let (folder, _) = scan();
+    let text = folder.path().join("report.txt");
+    std::fs::write(&text, "no image").expect("written");
+    let mut bench = Bench::new(folder.path());
+    for (path, expected) in [(text, false), (folder.path().join("gone.tif"), true)] {
+        bench.engine.open(path.clone());
+        let try_again = bench.wait("the failure", |event| match event {
+            Event::OpenFailed { path: of, try_again, .. } if *of == path => Some(*try_again),
+            _ => None,
+        });
+        assert_eq!(try_again, expected, "{}", path.display());
+    }
+}

@@ -41,9 +41,13 @@ fn fields(related: bool) -> TempDir {
 }
 
 fn stitch(fields: &Path, arguments: &[&str]) -> Output {
+    run("stitch", fields, arguments)
+}
+
+fn run(command: &str, fields: &Path, arguments: &[&str]) -> Output {
     let cache = tempfile::tempdir().expect("a folder");
     Command::new(env!("CARGO_BIN_EXE_microtome"))
-        .arg("stitch")
+        .arg(command)
         .arg(fields)
         .args(arguments)
         .arg("--cache-dir")
@@ -205,11 +209,112 @@ fn a_folder_with_several_mosaics_lists_all_fields_and_names_each_image() {
     let (image, list) = (out.path().join("o.ome.tif"), out.path().join("p.csv"));
     let output = stitch(folder.path(), &["-o", path_text(&image), "--positions", path_text(&list)]);
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
-    let places = places_of(&std::fs::read_to_string(&list).expect("written"));
+    let text = std::fs::read_to_string(&list).expect("written");
+    assert!(text.starts_with("file,row,col,x,y,well\n"), "{text}");
+    assert_eq!((text.matches(",A01\n").count(), text.matches(",A02\n").count()), (6, 6), "{text}");
+    let places = places_of(&text);
     assert_eq!(places.len(), 12);
     assert_right(&places[..6]);
     assert_right(&places[6..]);
     assert!(out.path().join("o-A01.ome.tif").exists() && out.path().join("o-A02.ome.tif").exists() && !image.exists());
+    let fiji = stitch(folder.path(), &["--positions", path_text(&out.path().join("p.txt"))]);
+    assert!(!fiji.status.success() && words(&fiji).contains("let the name end in .csv"), "{}", words(&fiji));
+    // A list of several is read for one of them.
+    let again = stitch(&folder.path().join("A02"), &["--no-align", "--layout", path_text(&list)]);
+    assert_right(&places_of(&String::from_utf8_lossy(&again.stdout)));
     let one = stitch(&folder.path().join("A02"), &[]);
     assert_right(&places_of(&String::from_utf8_lossy(&one.stdout)));
+}
+
+#[test]
+fn a_folder_of_several_images_is_listed_and_no_command_takes_the_first_of_them() {
+    let (folder, out) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    for well in ["A01", "A02"] {
+        for (k, (x, y)) in PLACES.into_iter().enumerate() {
+            let name = format!("{well}_r{:02}_c{:02}.tif", k / 3, k % 3);
+            write_view(&folder.path().join(name), x, y, if well == "A01" { 1 } else { 2 });
+        }
+    }
+    write_view(&folder.path().join("slide.tif"), 0, 0, 7);
+    let listed = run("info", folder.path(), &[]);
+    assert_eq!(listed.status.code(), Some(0), "{}", words(&listed));
+    let lines = String::from_utf8_lossy(&listed.stdout).into_owned();
+    for name in ["A01", "A02"] {
+        let line = lines.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {lines}"));
+        assert!(line.contains(" px  6 fields"), "{line}");
+    }
+    assert!(lines.contains("slide.tif  400 x 320 px"), "{lines}");
+    let json = run("info", folder.path(), &["--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["entries"].as_array().map(Vec::len), Some(3), "{json:#}");
+    let picture = out.path().join("o.png");
+    for command in ["export", "snapshot"] {
+        let run = run(command, folder.path(), &["-o", path_text(&picture)]);
+        assert_eq!(run.status.code(), Some(1));
+        let said = words(&run);
+        assert!(said.contains("there are 3 images here (A01, A02, slide.tif), name one of them as in "), "{said}");
+        assert!(said.contains(path_text(&folder.path().join("A01"))) && !picture.exists(), "{said}");
+    }
+    let one = run("export", &folder.path().join("A02"), &["-o", path_text(&picture)]);
+    assert_eq!(one.status.code(), Some(0), "{}", words(&one));
+}
+
+#[test]
+fn info_of_a_folder_of_fields_has_the_size_of_what_is_exported() {
+    let (fields, out) = (fields(true), tempfile::tempdir().expect("a folder"));
+    // Where nothing moves the fields both are the same to the pixel.
+    let layout: String = (0..6)
+        .map(|k| format!("img_r{:02}_c{:02}.tif; ; ({}, {})\n", k / 3, k % 3, PLACES[k].0, PLACES[k].1))
+        .collect();
+    std::fs::write(fields.path().join("TileConfiguration.txt"), format!("dim = 2\n{layout}")).expect("written");
+    let info = run("info", fields.path(), &["--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&info.stdout).expect("JSON");
+    let image = &json["images"][0];
+    let (width, height) = (652 - 6 + 400, 270 - 7 + 320);
+    assert_eq!((image["width"].as_u64(), image["height"].as_u64()), (Some(width), Some(height)), "{json:#}");
+    let picture = out.path().join("o.png");
+    let export = run("export", fields.path(), &["-o", path_text(&picture)]);
+    assert_eq!(export.status.code(), Some(0), "{}", words(&export));
+    let size = image::image_dimensions(&picture).expect("a picture");
+    assert_eq!((u64::from(size.0), u64::from(size.1)), (width, height));
+}
+
+#[test]
+fn an_even_light_is_left_as_it_is_in_words_and_in_the_file_by_every_command() {
+    let (fields, out) = (fields(true), tempfile::tempdir().expect("a folder"));
+    let written: Vec<Vec<u8>> = ["stitch", "export"]
+        .iter()
+        .map(|command| {
+            let image = out.path().join(format!("{command}.ome.tif"));
+            let output = run(command, fields.path(), &["-o", path_text(&image), "--even-illumination"]);
+            assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+            assert!(words(&output).contains("is left as it is: "), "{}", words(&output));
+            std::fs::read(&image).expect("written")
+        })
+        .collect();
+    assert!(written[0] == written[1], "the same mosaic by either command");
+    let text = String::from_utf8_lossy(&written[0]);
+    assert!(text.contains("as stored") && text.contains("is left as it is: "), "the file says so");
+}
+
+#[test]
+fn regions_count_from_the_corner_of_the_fields() {
+    let (fields, out) = (fields(true), tempfile::tempdir().expect("a folder"));
+    let (whole, part) = (out.path().join("whole.tif"), out.path().join("part.tif"));
+    for (image, more) in [(&whole, &[][..]), (&part, &["--region", "0,0,300,200"][..])] {
+        let arguments = [&["-o", path_text(image), "--raw", "--compression", "none"][..], more].concat();
+        let output = run("export", fields.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    }
+    let read = |path: &Path| {
+        let mut file = tiff::decoder::Decoder::new(std::fs::File::open(path).expect("written")).expect("a TIFF");
+        let (width, height) = file.dimensions().expect("a size");
+        let tiff::decoder::DecodingResult::U8(samples) = file.read_image().expect("samples") else { panic!("8 bits") };
+        (width as usize, height as usize, samples)
+    };
+    let (whole, part) = (read(&whole), read(&part));
+    assert_eq!((part.0, part.1), (300, 200));
+    for (row, of_part) in part.2.chunks_exact(part.0).enumerate() {
+        assert!(of_part == &whole.2[row * whole.0..][..part.0], "row {row}");
+    }
 }

@@ -17,6 +17,8 @@ pub enum Ask {
     PositionsFrom,
     /// The file to write the places of fields to; this one is proposed.
     PositionsTo(PathBuf),
+    /// An image of even light, for some channels.
+    Profile(Vec<u16>),
 }
 
 /// The dialog that is open, if one is.
@@ -91,6 +93,7 @@ fn instead_of(ask: &Ask) -> &'static str {
         Ask::ExportTo(_) => "type the file's name in the Export panel, or use microtome export on the command line",
         Ask::PositionsFrom => "use microtome stitch with --layout on the command line",
         Ask::PositionsTo(_) => "use microtome stitch with --positions on the command line",
+        Ask::Profile(_) => "install xdg-desktop-portal or zenity and try again",
     }
 }
 
@@ -111,6 +114,10 @@ fn show(ask: &Ask) -> Vec<PathBuf> {
         Ask::ExportTo(path) => proposed(path).set_title("Export").save_file().into_iter().collect(),
         Ask::PositionsFrom => {
             let dialog = dialog.set_title("Load positions").add_filter("Positions", &["csv", "txt"]);
+            dialog.add_filter("All files", &["*"]).pick_file().into_iter().collect()
+        }
+        Ask::Profile(_) => {
+            let dialog = dialog.set_title("Import profile").add_filter("Images", &["tif", "tiff", "png"]);
             dialog.add_filter("All files", &["*"]).pick_file().into_iter().collect()
         }
         Ask::PositionsTo(path) => {

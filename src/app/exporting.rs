@@ -10,6 +10,7 @@ use crate::export::{
 use crate::mosaic::MOSAIC;
 use crate::pyramid::Cancel;
 use crate::session::{Compression, ExportPlan, ExportWhat, PictureFormat, PicturePlan, SamplesPlan};
+use crate::store::Existing;
 use std::path::Path;
 
 /// What writes a plan.
@@ -18,7 +19,7 @@ pub fn job(plan: ExportPlan) -> ExportJob {
     ExportJob {
         set: image.set,
         path,
-        replace,
+        existing: Existing::replaced_if(replace),
         write: Box::new(move |tools| match &what {
             ExportWhat::Raw(samples) => write_raw(tools, image.field, samples),
             ExportWhat::OmeTiff(samples) => write_ome(tools, image.field, samples),
@@ -43,8 +44,9 @@ fn write_raw(tools: &ExportTools<'_>, field: u32, samples: &SamplesPlan) -> Resu
     let mut progress = |done, total| (tools.progress)(done, total);
     if tools.set.mosaic.is_some() {
         let frozen = tools.set.frozen();
-        let bands = bands(tools.set, frozen.as_ref(), field, samples, tools.path)?;
-        write_raw_bands(&*bands, compression(samples), tools.path, &mut progress, tools.cancel)?;
+        let bands = bands(tools.set, frozen.as_ref(), field, samples, tools.to.path)?;
+        tell_of_light(tools, frozen.as_ref(), samples);
+        write_raw_bands(&*bands, compression(samples), tools.to, &mut progress, tools.cancel)?;
         return Ok(bands.unreadable_parts());
     }
     let what = RawExport {
@@ -55,24 +57,32 @@ fn write_raw(tools: &ExportTools<'_>, field: u32, samples: &SamplesPlan) -> Resu
         compression: compression(samples),
         um_per_px: samples.um_per_px,
     };
-    export_raw(&tools.set.pyramid, &what, tools.path, &mut progress, tools.cancel).map(|()| 0)
+    export_raw(&tools.set.pyramid, &what, tools.to, &mut progress, tools.cancel).map(|()| 0)
 }
 
 fn write_ome(tools: &ExportTools<'_>, field: u32, samples: &SamplesPlan) -> Result<u64> {
     let (pyramid, opened) = (&tools.set.pyramid, &tools.set.opened);
     let frozen = tools.set.frozen();
-    let bands = bands(tools.set, frozen.as_ref(), field, samples, tools.path)?;
+    let bands = bands(tools.set, frozen.as_ref(), field, samples, tools.to.path)?;
+    tell_of_light(tools, frozen.as_ref(), samples);
     let mut original = if samples.original_metadata {
         let name = opened.info(field).map_or("", |info| info.name.as_str());
         Original::of(name, &opened.metadata, &**pyramid.source(), &opened.path)?
     } else {
         Original::default()
     };
-    original.notes.extend(frozen.iter().flat_map(|mosaic| mosaic.notes(samples.even_illumination)));
+    original.notes.extend(frozen.iter().flat_map(|mosaic| mosaic.notes(&samples.channels, samples.even_illumination)));
     let options = OmeTiffOptions { compression: compression(samples), verify: true, original };
     let mut progress = |done, total| (tools.progress)(done, total);
-    let written = write_ome_tiff(&*bands, &options, tools.path, tools.pool, &mut progress, tools.cancel)?;
+    let written = write_ome_tiff(&*bands, &options, tools.to, tools.pool, &mut progress, tools.cancel)?;
     Ok(written.unreadable_parts)
+}
+
+/// Says which channels of a mosaic could not be evened out, where that was asked for.
+fn tell_of_light(tools: &ExportTools<'_>, frozen: Option<&FrozenMosaic>, samples: &SamplesPlan) {
+    if let Some(mosaic) = frozen.filter(|_| samples.even_illumination) {
+        mosaic.light_told(&samples.channels).lines().into_iter().for_each(tools.tell);
+    }
 }
 
 /// What a plan reads; of a mosaic as it stood, which may be elsewhere in its frame than when it was planned.
@@ -108,9 +118,9 @@ fn write_picture(tools: &ExportTools<'_>, plan: &PicturePlan) -> Result<()> {
     let shown = shown(plan);
     let picture = painted(tools.set, &shown, plan, tools.cancel)?;
     match plan.format {
-        PictureFormat::Png => write_png(&picture, tools.path, tools.progress),
-        PictureFormat::Tiff => write_tiff(&picture, tools.path, TileCompression::Deflate, tools.progress),
-        PictureFormat::Jpeg => write_jpeg(&picture, tools.path, plan.quality, tools.progress),
+        PictureFormat::Png => write_png(&picture, tools.to, tools.progress),
+        PictureFormat::Tiff => write_tiff(&picture, tools.to, TileCompression::Deflate, tools.progress),
+        PictureFormat::Jpeg => write_jpeg(&picture, tools.to, plan.quality, tools.progress),
     }
 }
 

@@ -20,6 +20,7 @@ mod painted;
 mod panels;
 mod pictures;
 mod region_frame;
+mod seam_legend;
 mod shortcuts;
 mod start_screen;
 mod status_bar;
@@ -87,9 +88,15 @@ impl App {
     /// A window in a fresh context. Without an engine nothing opens by itself: a test brings the events.
     /// Without a render state the canvas stays empty.
     pub fn new(ctx: &egui::Context, render_state: Option<&egui_wgpu::RenderState>, engine: Option<Engine>) -> Self {
+        crate::store::system::keep_freed_memory();
         theme::install(ctx);
+        let mut session = Session::new();
+        if let Some(engine) = &engine {
+            session.set_folders(outside::folders(engine));
+        }
+        session.set_command_folder(engine.as_ref().and_then(Engine::cache_folder_to_name));
         Self {
-            session: Session::new(),
+            session,
             engine,
             picture: render_state.map(Picture::new),
             canvas: Canvas::default(),
@@ -313,7 +320,7 @@ impl App {
         let mut again = self.canvas.is_moving();
         let [r, g, b] = background;
         if let Some(picture) = &mut self.picture {
-            again |= picture.upload(now);
+            again |= picture.upload(now, self.canvas.speed() != crate::geom::Point::default());
             let view = View {
                 image,
                 display: &display,
@@ -322,6 +329,7 @@ impl App {
                 overview: overview.as_ref().map(|(map, camera)| (*camera, map.size)),
                 speed: self.canvas.speed(),
                 motion: preferences.motion,
+                fade_secs: picture.fade_secs(preferences.motion),
             };
             let prepared = picture.prepare(&view, now);
             if let Some(after) = prepared.again {

@@ -1,8 +1,9 @@
 //! Field outlines and seams over a mosaic, by quality.
 //!
-//! A seam is two ticks beside its line, so that the seam itself stays to be seen.
+//! A seam is marked by a line beside it, along all of it, so that the seam itself stays to be seen.
 //! Quality is told by brightness and by a dash pattern, never by hue: good ones are faint and whole, doubtful ones
 //! brighter and dashed, those without information dotted, problems bright, dashed and numbered.
+//! A legend says so while seams are shown.
 
 use super::canvas::Place;
 use super::overlays::Ink;
@@ -12,20 +13,27 @@ use crate::geom::{Affine, Point, Rect as ImageRect};
 use crate::session::{Command, MosaicCommand, MosaicView, OpenImage, Selection};
 use egui::{Align2, Color32, FontId, Mesh, Pos2, Rect, Sense, Shape, Stroke, Ui, Vec2, vec2};
 
-/// How far beside its seam a tick is, points.
-const BESIDE: f32 = 5.0;
-/// Where the ticks of a seam begin and end, as shares of its length: clear of its middle, where the number is, and of its
-/// ends, where four fields meet.
-const TICKS: [[f32; 2]; 2] = [[0.22, 0.36], [0.64, 0.78]];
-/// A seam shorter than this on the screen has no ticks, points; a problem keeps its number.
-const LEAST_SEAM: f32 = 24.0;
+/// How far beside its seam the line is, points.
+const BESIDE: f32 = 4.0;
+/// What the line leaves free at the ends of its seam, where four fields meet, as a share of its length.
+const ENDS: f32 = 0.06;
+/// A seam shorter than this on the screen has no line, points: it would be a speck. A problem keeps its number.
+const LEAST_SEAM: f32 = 48.0;
+/// Lines of seams shorter than this are thin enough to be seen without a halo, points. Hundreds of them are on the screen.
+const LEAST_HALO: f32 = 96.0;
+/// Seams shorter than this cannot be clicked, points: they would leave no room to move the image.
+const LEAST_TO_CLICK: f32 = 144.0;
 /// The circle around a problem's number, points.
 const NUMBER_RADIUS: f32 = 9.0;
-/// Fields smaller than this on the screen have no outlines, points.
-const LEAST_FIELD: f32 = 20.0;
+/// Fields smaller than this on the screen have no outlines, points: the lines of their seams tell them apart, and hundreds of
+/// outlines more would take a frame's time.
+const LEAST_FIELD: f32 = 96.0;
 
-/// Pieces of one tick at most: more are not told apart.
-const MOST_DASHES: usize = 64;
+/// Pieces of one line at most, all of them on the canvas: one of 8000 points, finely dotted.
+const MOST_DASHES: usize = 2048;
+
+/// Of the outline of a field, and of the plain lines of the two seams that most fields have of their own.
+const VERTICES_A_FIELD: usize = 16;
 
 /// Problems that are numbered on the image at most, the worst first: more than anyone looks at.
 const MOST_NUMBERED: u32 = 200;
@@ -47,6 +55,7 @@ pub fn mosaic_overlay_ui(ui: &mut Ui, place: Place, image: &OpenImage, ink: Ink,
         let fields: Vec<u32> = (0..view.positions().len() as u32).filter(is_seen).collect();
         overlay.outlines(ui, view, &fields);
         overlay.seams(ui, view, &fields, commands);
+        super::seam_legend::seam_legend_ui(ui, place, view, ink);
     }
     overlay.selection(ui, view);
 }
@@ -74,6 +83,8 @@ impl Overlay {
     fn outlines(&self, ui: &Ui, view: &MosaicView, fields: &[u32]) {
         // Hundreds of outlines as one mesh: strokes that are smoothed one by one take longer than all else in a frame.
         let mut mesh = Mesh::default();
+        mesh.reserve_vertices(fields.len() * VERTICES_A_FIELD);
+        mesh.reserve_triangles(fields.len() * VERTICES_A_FIELD / 2);
         let color = self.ink.stroke().gamma_multiply(0.22);
         for &field in fields {
             let Some(corners) = self.corners(view, field).filter(|c| self.is_seen(c)) else { continue };
@@ -91,7 +102,7 @@ impl Overlay {
     fn seams(&self, ui: &mut Ui, view: &MosaicView, fields: &[u32], commands: &mut Vec<Command>) {
         let all = &view.state.seams;
         let is_numbered = |seam: &&Seam| seam.number.is_some_and(|number| number <= MOST_NUMBERED);
-        // Where no field is as long as the shortest seam with ticks, numbers are all that there is to see.
+        // Where no field is as long as the shortest seam with a line, numbers are all that there is to see.
         let longest = |field: &u32| {
             let corners = self.corners(view, *field).unwrap_or_default();
             (corners[1] - corners[0]).length().max((corners[2] - corners[1]).length())
@@ -104,6 +115,11 @@ impl Overlay {
             return;
         }
         let mut numbered: Vec<(&Seam, [Pos2; 2])> = Vec::new();
+        // All lines are one mesh: one a seam takes a frame's time where a thousand seams are seen.
+        let mut lines = Mesh::default();
+        lines.reserve_vertices(fields.len() * VERTICES_A_FIELD);
+        lines.reserve_triangles(fields.len() * VERTICES_A_FIELD / 2);
+        let place_of_lines = ui.painter_at(self.place.rect).add(Shape::Noop);
         for &field in fields {
             // Seams come in the order of their fields.
             let first = all.partition_point(|seam| seam.fields.0 < field);
@@ -113,13 +129,16 @@ impl Overlay {
                     numbered.push((seam, ends));
                     continue;
                 }
-                self.ticks(ui, ends, seam.quality(), 1.0);
-                self.seam_to_click_ui(ui, view, seam, ends, commands);
+                let is_pointed_at = self.seam_to_click_ui(ui, view, seam, ends, commands);
+                self.line(&mut lines, ends, if is_pointed_at { SeamQuality::Problem } else { seam.quality() });
             }
         }
         // Problems come last, over everything else.
+        for (_, ends) in &numbered {
+            self.line(&mut lines, *ends, SeamQuality::Problem);
+        }
+        ui.painter_at(self.place.rect).set(place_of_lines, lines);
         for (seam, ends) in numbered {
-            self.ticks(ui, ends, SeamQuality::Problem, 1.0);
             self.number_ui(ui, view, seam, ends, commands);
         }
     }
@@ -130,35 +149,24 @@ impl Overlay {
         Some([self.ui(a), self.ui(b)]).filter(|ends| self.is_seen(ends))
     }
 
-    fn ticks(&self, ui: &Ui, [from, to]: [Pos2; 2], quality: SeamQuality, strength: f32) {
+    fn line(&self, mesh: &mut Mesh, [from, to]: [Pos2; 2], quality: SeamQuality) {
         let along = to - from;
         if along.length() < LEAST_SEAM {
             return;
         }
         let beside = vec2(-along.y, along.x).normalized() * BESIDE;
-        let Look { width, brightness, dash } = Look::of(quality);
-        let mut mesh = Mesh::default();
-        for [start, end] in TICKS {
-            let line = [from + along * start + beside, from + along * end + beside];
-            let halo = Stroke::new(width + 2.0, self.ink.halo().gamma_multiply(brightness));
-            let stroke = Stroke::new(width, self.ink.stroke().gamma_multiply(brightness * strength));
-            for (n, piece) in dashes(line, dash).enumerate() {
-                if n < MOST_DASHES {
-                    stripe(&mut mesh, piece, halo);
-                    stripe(&mut mesh, piece, stroke);
-                }
-            }
-        }
-        ui.painter_at(self.place.rect).add(mesh);
+        let line = [from + along * ENDS + beside, to - along * ENDS + beside];
+        let Some(shown) = part_inside(line, self.place.rect.expand(BESIDE)) else { return };
+        let halo = if along.length() < LEAST_HALO { Color32::TRANSPARENT } else { self.ink.halo() };
+        quality_line(mesh, line, shown, quality, [self.ink.stroke(), halo]);
     }
 
     /// A problem's number in a circle on its seam, to be clicked.
     fn number_ui(&self, ui: &mut Ui, view: &MosaicView, seam: &Seam, ends: [Pos2; 2], commands: &mut Vec<Command>) {
         let Some(number) = seam.number else { return };
-        let middle = ends[0] + (ends[1] - ends[0]) * 0.5;
-        if !self.place.rect.contains(middle) {
-            return;
-        }
+        // In the middle of what is seen of the seam.
+        let Some([start, end]) = part_inside(ends, self.place.rect.shrink(NUMBER_RADIUS)) else { return };
+        let middle = ends[0] + (ends[1] - ends[0]) * ((start + end) / 2.0);
         let rect = Rect::from_center_size(middle, Vec2::splat(2.0 * NUMBER_RADIUS + 2.0));
         let response = ui.interact(rect, ui.scope_id().with(("seam", seam.fields)), Sense::click());
         let name = format!("Seam {number} on the image");
@@ -175,7 +183,7 @@ impl Overlay {
         select_on_click(view, seam, response, commands);
     }
 
-    /// A seam that is no problem can be clicked on its ticks.
+    /// A seam that is no problem can be clicked around its middle. Whether the pointer is there.
     fn seam_to_click_ui(
         &self,
         ui: &mut Ui,
@@ -183,23 +191,24 @@ impl Overlay {
         seam: &Seam,
         [from, to]: [Pos2; 2],
         commands: &mut Vec<Command>,
-    ) {
+    ) -> bool {
         let along = to - from;
-        // Ticks of small fields would leave no room to move the image.
-        if along.length() < 6.0 * LEAST_SEAM {
-            return;
+        if along.length() < LEAST_TO_CLICK {
+            return false;
         }
-        for (n, [start, end]) in TICKS.into_iter().enumerate() {
-            let rect = Rect::from_two_pos(from + along * start, from + along * end).expand(BESIDE + 2.0);
-            if !self.place.rect.contains_rect(rect) {
-                continue;
-            }
-            let response = ui.interact(rect, ui.scope_id().with(("seam", seam.fields, n)), Sense::click());
-            if response.hovered() {
-                self.ticks(ui, [from, to], SeamQuality::Problem, 1.0);
-            }
-            select_on_click(view, seam, response, commands);
+        // A turned seam fills a rectangle around it only in part: a square in its middle will do.
+        let half = along * 0.25;
+        let is_upright = half.x.abs().min(half.y.abs()) < BESIDE;
+        let half = if is_upright { half } else { Vec2::splat(BESIDE) };
+        let middle = from + along * 0.5;
+        let rect = Rect::from_two_pos(middle - half, middle + half).expand(BESIDE + 2.0);
+        if !self.place.rect.contains_rect(rect) {
+            return false;
         }
+        let response = ui.interact(rect, ui.scope_id().with(("seam", seam.fields)), Sense::click());
+        let is_pointed_at = response.hovered();
+        select_on_click(view, seam, response, commands);
+        is_pointed_at
     }
 
     /// The selected seam with its two fields, or the selected field.
@@ -225,7 +234,7 @@ impl Overlay {
     }
 }
 
-/// How a seam's ticks look.
+/// How a seam's line looks.
 struct Look {
     /// Points.
     width: f32,
@@ -238,25 +247,61 @@ struct Look {
 impl Look {
     fn of(quality: SeamQuality) -> Self {
         match quality {
-            SeamQuality::Good => Self { width: 1.5, brightness: 0.5, dash: None },
-            SeamQuality::Fair => Self { width: 1.5, brightness: 0.75, dash: Some([7.0, 3.0]) },
-            SeamQuality::NoInformation => Self { width: 1.5, brightness: 0.45, dash: Some([1.5, 4.0]) },
-            SeamQuality::Unmeasured => Self { width: 1.0, brightness: 0.3, dash: None },
-            SeamQuality::Problem => Self { width: 2.0, brightness: 1.0, dash: Some([4.0, 3.0]) },
+            SeamQuality::Good => Self { width: 1.25, brightness: 0.45, dash: None },
+            SeamQuality::Fair => Self { width: 1.5, brightness: 0.75, dash: Some([10.0, 4.0]) },
+            SeamQuality::NoInformation => Self { width: 1.5, brightness: 0.55, dash: Some([1.5, 4.5]) },
+            SeamQuality::Unmeasured => Self { width: 1.0, brightness: 0.25, dash: None },
+            SeamQuality::Problem => Self { width: 2.5, brightness: 1.0, dash: Some([5.0, 3.0]) },
         }
     }
 }
 
-/// The pieces of a line, points on and off; the whole line without.
-fn dashes([from, to]: [Pos2; 2], dash: Option<[f32; 2]>) -> impl Iterator<Item = [Pos2; 2]> {
+/// A line in the look of a quality, from one share of it to another, in a colour and that of its halo.
+pub fn quality_line(mesh: &mut Mesh, line: [Pos2; 2], shown: [f32; 2], quality: SeamQuality, colors: [Color32; 2]) {
+    let Look { width, brightness, dash } = Look::of(quality);
+    let [stroke, halo] = colors.map(|color| color.gamma_multiply(brightness));
+    for piece in dashes(line, shown, dash).take(MOST_DASHES) {
+        if halo != Color32::TRANSPARENT {
+            stripe(mesh, piece, Stroke::new(width + 2.0, halo));
+        }
+        stripe(mesh, piece, Stroke::new(width, stroke));
+    }
+}
+
+/// The pieces of a line from one share of it to another, points on and off; in one piece without. They keep their places
+/// on the line whatever part of it is shown.
+fn dashes([from, to]: [Pos2; 2], [start, end]: [f32; 2], dash: Option<[f32; 2]>) -> impl Iterator<Item = [Pos2; 2]> {
     let length = (to - from).length();
-    let [on, off] = dash.unwrap_or([length, 0.0]);
+    let (start, end) = (start * length, end * length);
     let along = (to - from).normalized();
-    let period = (on + off).max(1.0);
-    (0..(length / period).ceil() as usize).map(move |n| {
-        let start = n as f32 * period;
-        [from + along * start, from + along * (start + on).min(length)]
+    let (on, period) = dash.map_or((length, length.max(1.0)), |[on, off]| (on, on + off));
+    let first = (start / period).floor();
+    let count = ((end / period).ceil() - first).max(0.0) as usize;
+    (0..count).filter_map(move |n| {
+        let at = (first + n as f32) * period;
+        let (begin, stop) = (at.max(start), (at + on).min(end));
+        (begin < stop).then(|| [from + along * begin, from + along * stop])
     })
+}
+
+/// The part of a line that lies in a rectangle, as shares of it; `None` where nothing does.
+fn part_inside([from, to]: [Pos2; 2], rect: Rect) -> Option<[f32; 2]> {
+    let along = to - from;
+    let (mut start, mut end) = (0.0_f32, 1.0_f32);
+    for (origin, step, low, high) in
+        [(from.x, along.x, rect.left(), rect.right()), (from.y, along.y, rect.top(), rect.bottom())]
+    {
+        if step.abs() < f32::EPSILON {
+            if origin < low || origin > high {
+                return None;
+            }
+            continue;
+        }
+        let (a, b) = ((low - origin) / step, (high - origin) / step);
+        start = start.max(a.min(b));
+        end = end.min(a.max(b));
+    }
+    (start < end).then_some([start, end])
 }
 
 /// A straight line as two triangles.
@@ -288,4 +333,24 @@ fn select_on_click(view: &MosaicView, seam: &Seam, response: egui::Response, com
         let (a, b) = seam.fields;
         ui.label(format!("{} and {}: {}", name(a), name(b), super::panels::mosaic::seam_words(seam)));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::pos2;
+
+    #[test]
+    fn a_line_is_dashed_along_all_of_what_is_seen_of_it() {
+        let line = [pos2(-10_000.0, 50.0), pos2(20_000.0, 50.0)];
+        let canvas = Rect::from_min_max(pos2(0.0, 0.0), pos2(800.0, 600.0));
+        let shown = part_inside(line, canvas).expect("it crosses the canvas");
+        let pieces: Vec<_> = dashes(line, shown, Some([5.0, 3.0])).collect();
+        assert!(pieces.len() < MOST_DASHES);
+        let (first, last) = (pieces[0][0].x, pieces[pieces.len() - 1][1].x);
+        assert!(first.abs() < 4.0 && (last - 800.0).abs() < 4.0, "{first} {last}");
+        assert_eq!(dashes(line, shown, None).count(), 1);
+        assert!(part_inside([pos2(0.0, 700.0), pos2(800.0, 700.0)], canvas).is_none());
+        assert!(part_inside([pos2(0.0, 700.0), pos2(800.0, -100.0)], canvas).is_some());
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::dialogs::Ask;
 use super::{App, exporting, window};
-use crate::engine::Event;
-use crate::session::{Command, ExportCommand, MosaicCommand, Request};
+use crate::engine::{Engine, Event, ProfileFiles};
+use crate::session::{Command, ExportCommand, Folders, MosaicCommand, Request};
 use std::path::PathBuf;
 
 impl App {
@@ -24,10 +24,11 @@ impl App {
                 Request::AskToSavePositions => {
                     if let Some(image) = self.session.current() {
                         let name = format!("{} positions.csv", image.name());
-                        let folder = image.set.path.parent().map(PathBuf::from).unwrap_or_default();
+                        let folder = self.session.folders().beside(&image.set.path);
                         self.ask(Ask::PositionsTo(folder.join(name)), ctx);
                     }
                 }
+                Request::AskForProfile(channels) => self.ask(Ask::Profile(channels.clone()), ctx),
                 Request::CopyText(text) => ctx.copy_text(text.clone()),
                 Request::ResizeWindow(size) => {
                     let size = egui::vec2(size[0], size[1]) / ctx.zoom_factor();
@@ -54,6 +55,13 @@ impl App {
     }
 }
 
+/// Where files are proposed on this system.
+pub(super) fn folders(engine: &Engine) -> Folders {
+    let user = directories::UserDirs::new();
+    let pictures = user.map(|user| user.picture_dir().unwrap_or(user.home_dir()).to_owned());
+    Folders { own: engine.own_folders(), pictures }
+}
+
 /// What the user wants with what was chosen in a dialog.
 pub(super) fn answered(ask: Ask, paths: Vec<PathBuf>) -> Option<Command> {
     let first = paths.first().cloned();
@@ -63,5 +71,9 @@ pub(super) fn answered(ask: Ask, paths: Vec<PathBuf>) -> Option<Command> {
         Ask::ExportTo(_) => first.map(|path| Command::Export(ExportCommand::SetFile { path, agreed_to_replace: true })),
         Ask::PositionsFrom => first.map(|path| Command::Mosaic(MosaicCommand::LoadPositions(path))),
         Ask::PositionsTo(_) => first.map(|path| Command::Mosaic(MosaicCommand::SavePositions(path))),
+        Ask::Profile(channels) => first.map(|flat| {
+            let files = ProfileFiles { flat, dark: None };
+            Command::Mosaic(MosaicCommand::SetProfiles(channels, Some(files)))
+        }),
     }
 }

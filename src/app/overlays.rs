@@ -96,28 +96,29 @@ pub fn scale_bar_ui(ui: &mut Ui, place: Place, um_per_px: Option<f64>, zoom: f64
     true
 }
 
-/// The map's place at the top right, the camera that shows the whole image in it, and its size in physical pixels.
+/// The map's place at the top right, the camera that shows the whole image in it, and its size in physical pixels. The map
+/// lies as the image does on the canvas: turned and mirrored.
 pub fn overview_place(place: Place, image: &OpenImage) -> Option<(Place, Camera)> {
-    let size = image.info().size;
+    let whole = image.whole();
     let side = MAP_SIDE.min(place.rect.width().min(place.rect.height()) * MAP_SHARE);
-    if side < 48.0 || size.is_empty() {
+    if side < 48.0 || whole.is_empty() {
         return None;
     }
-    let aspect = f64::from(size.height) * image.camera.pixel_aspect / f64::from(size.width);
-    let (w, h) = if aspect > 1.0 {
-        (f64::from(side) / aspect, f64::from(side))
-    } else {
-        (f64::from(side), f64::from(side) * aspect)
-    };
+    let middle = |start: u32, length: u32| f64::from(start) + f64::from(length) / 2.0;
+    let center = Point::new(middle(whole.x, whole.width), middle(whole.y, whole.height));
+    let camera = Camera { center, zoom: 1.0, ..image.camera };
+    // What the image takes on the screen at 1:1, as it is turned.
+    let corner = Point::new(f64::from(whole.width), f64::from(whole.height));
+    let to_screen = camera.screen_from_image(Size::default());
+    let turned = ImageRect::around(ImageRect::new(Point::default(), corner).corners().map(|c| to_screen.apply(c)))?;
+    let scale = f64::from(side) / turned.width().max(turned.height());
     // A strip stays wide enough to be hit.
-    let extent = vec2((w as f32).max(16.0), (h as f32).max(16.0));
+    let extent = vec2(((turned.width() * scale) as f32).max(16.0), ((turned.height() * scale) as f32).max(16.0));
     let corner = place.rect.right_top() + vec2(-MARGIN - extent.x, MARGIN);
     let map = Place::of(Rect::from_min_size(corner, extent), place.pixels_per_point as f32);
-    let mut camera = Camera::fitted(size, map.size, image.camera.pixel_aspect);
-    let across = f64::from(map.size.width) / f64::from(size.width);
-    let down = f64::from(map.size.height) / (f64::from(size.height) * camera.pixel_aspect);
-    camera.zoom = across.min(down);
-    Some((map, camera))
+    let across = f64::from(map.size.width) / turned.width();
+    let down = f64::from(map.size.height) / turned.height();
+    Some((map, Camera { zoom: across.min(down), ..camera }))
 }
 
 /// The overview map: the whole image, and the part of it that is on the canvas. A click or a drag jumps there.

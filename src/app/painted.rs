@@ -11,8 +11,8 @@ use crate::pixels::TileFormat;
 use crate::pyramid::{Cancel, Loaded, TileKey};
 use crate::render::{Fetched, RenderLimits, SnapshotRequest, TileRenderer};
 use crate::session::OpenImage;
+use crate::store::Destination;
 use crate::view::{Camera, DisplaySettings, GeometryOutline, Outline};
-use std::path::Path;
 use std::sync::Arc;
 
 /// GPU memory for the tiles of a picture: a piece of 2048 x 2048 pixels of four 16-bit channels takes a quarter.
@@ -200,15 +200,20 @@ impl<'a> PaintedPicture<'a> {
 }
 
 /// Writes the picture as PNG.
-pub fn write_png(picture: &PaintedPicture<'_>, output: &Path, progress: &dyn Fn(u64, u64)) -> Result<()> {
-    let mut writer = PngWriter::create(output, picture.size, picture.dpi)?;
+pub fn write_png(picture: &PaintedPicture<'_>, to: Destination<'_>, progress: &dyn Fn(u64, u64)) -> Result<()> {
+    let mut writer = PngWriter::create(to, picture.size, picture.dpi)?;
     in_rows(picture, progress, &mut |rows| writer.write_rows(rows))?;
     writer.finish()
 }
 
 /// Writes the picture as JPEG of a quality from 1 to 100.
-pub fn write_jpeg(picture: &PaintedPicture<'_>, output: &Path, quality: u8, progress: &dyn Fn(u64, u64)) -> Result<()> {
-    crate::export::write_jpeg(output, picture.size, quality, picture.dpi, &mut |sink| in_rows(picture, progress, sink))
+pub fn write_jpeg(
+    picture: &PaintedPicture<'_>,
+    to: Destination<'_>,
+    quality: u8,
+    progress: &dyn Fn(u64, u64),
+) -> Result<()> {
+    crate::export::write_jpeg(to, picture.size, quality, picture.dpi, &mut |sink| in_rows(picture, progress, sink))
 }
 
 /// Paints whole rows of RGB. Bands of pieces are gathered in mapped scratch, because rows run from edge to edge.
@@ -244,7 +249,7 @@ fn in_rows(
 /// Writes the picture as a tiled RGB TIFF.
 pub fn write_tiff(
     picture: &PaintedPicture<'_>,
-    output: &Path,
+    to: Destination<'_>,
     compression: TileCompression,
     progress: &dyn Fn(u64, u64),
 ) -> Result<()> {
@@ -259,5 +264,5 @@ pub fn write_tiff(
     };
     let row_bytes = u64::from(picture.size.width) * layout.bytes_per_px() as u64;
     let mut tile_row = picture.set.pyramid.store().scratch(row_bytes * u64::from(TIFF_TILE_SIDE))?;
-    write_rgb_tiff(output, &page, &mut tile_row, &mut |sink| in_rows(picture, progress, sink))
+    write_rgb_tiff(to, &page, &mut tile_row, &mut |sink| in_rows(picture, progress, sink))
 }

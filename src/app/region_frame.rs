@@ -2,9 +2,9 @@
 
 use super::canvas::Place;
 use super::overlays::Ink;
-use crate::geom::{PixelRect, Point, Size};
+use crate::geom::{PixelRect, Point};
 use crate::session::{Command, ExportCommand, Session};
-use egui::{CursorIcon, Pos2, Rect, Sense, Shape, Stroke, Ui, Vec2};
+use egui::{CursorIcon, PointerButton, Pos2, Rect, Sense, Shape, Stroke, Ui, Vec2};
 
 /// A handle's side, points.
 const HANDLE: f32 = 8.0;
@@ -66,21 +66,39 @@ pub fn region_frame_ui(
         if let Some(drag) = *drag
             && (response.dragged() || response.drag_stopped())
         {
-            moved = Some(dragged(drag.region, hold, at - drag.from, image.info().size));
+            moved = Some(dragged(drag.region, hold, at - drag.from, image.whole()));
         }
         if response.drag_stopped() {
             *drag = None;
         }
     };
-    // The inside moves the frame. It is held by its middle, so that the rest of it still moves the image.
+    // The inside moves the frame; with Space held, as with the middle button, a drag moves the image.
     let middle = corners[0] + (corners[2] - corners[0]) * 0.5;
-    let grip = Rect::from_center_size(middle, Vec2::splat(28.0)).intersect(place.rect);
-    if grip.is_positive() {
-        let response = ui.interact(grip, ui.scope_id().with("region middle"), Sense::drag());
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Unknown, true, "Middle of the region"));
+    let bounds = Rect::from_points(&corners).intersect(place.rect);
+    let is_inside = |p: Pos2| {
+        let at = to_image.apply(place.screen_from_ui(p));
+        (left..right).contains(&at.x) && (top..bottom).contains(&at.y)
+    };
+    let (pointer, space) = ui.input(|i| (i.pointer.interact_pos(), i.key_down(egui::Key::Space)));
+    let id = ui.scope_id().with("region inside");
+    // A turned frame fills its bounds only in part: what lies beside it is the image.
+    let is_held = ui.ctx().is_being_dragged(id);
+    if bounds.is_positive() && (is_held || (!space && pointer.is_none_or(is_inside))) {
+        let response = ui.interact(bounds, id, Sense::drag());
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Unknown, true, "Inside of the region"));
+        if response.dragged_by(PointerButton::Primary) || response.drag_stopped_by(PointerButton::Primary) {
+            take(ui, &response, [0, 0]);
+        }
+        if response.dragged_by(PointerButton::Middle) {
+            let by = response.drag_delta();
+            let mut camera = image.camera;
+            camera.pan_by(Point::new(f64::from(by.x), f64::from(by.y)) * place.pixels_per_point);
+            commands.push(Command::SetCamera(camera));
+        }
         paint_cross(ui, middle, ink, response.hovered() || response.dragged());
-        take(ui, &response, [0, 0]);
         response.on_hover_cursor(CursorIcon::Move);
+    } else {
+        paint_cross(ui, middle, ink, false);
     }
     for (hold, name) in HANDLES {
         let along = |low: f64, high: f64, n: i8| low + (high - low) * (f64::from(n) + 1.0) / 2.0;
@@ -98,25 +116,26 @@ pub fn region_frame_ui(
     commands.extend(moved.map(|region| Command::Export(ExportCommand::SetRegion(region))));
 }
 
-/// A region after a drag by `by` pixels of some of its edges, inside an image and at least a pixel a side.
-fn dragged(region: PixelRect, hold: Hold, by: Point, size: Size) -> PixelRect {
-    let axis = |start: u32, length: u32, most: u32, hold: i8, both: bool, by: f64| {
+/// A region after a drag by `by` pixels of some of its edges, inside all that there is and at least a pixel a side.
+fn dragged(region: PixelRect, hold: Hold, by: Point, whole: PixelRect) -> PixelRect {
+    let axis = |(start, length): (u32, u32), (least, most): (u32, u32), hold: i8, both: bool, by: f64| {
         let by = by.round().clamp(-f64::from(u32::MAX), f64::from(u32::MAX)) as i64;
-        let (low, high, most) = (i64::from(start), i64::from(start) + i64::from(length), i64::from(most));
+        let (low, high) = (i64::from(start), i64::from(start) + i64::from(length));
+        let (least, most) = (i64::from(least), i64::from(most));
         let (low, high) = match (hold, both) {
             (_, true) => {
-                let by = by.clamp(-low, most - high);
+                let by = by.clamp((least - low).min(0), (most - high).max(0));
                 (low + by, high + by)
             }
-            (-1, _) => ((low + by).clamp(0, high - 1), high),
-            (1, _) => (low, (high + by).clamp(low + 1, most)),
+            (-1, _) => ((low + by).clamp(least.min(high - 1), high - 1), high),
+            (1, _) => (low, (high + by).clamp(low + 1, most.max(low + 1))),
             _ => (low, high),
         };
         (low as u32, (high - low) as u32)
     };
     let all = hold == [0, 0];
-    let (x, width) = axis(region.x, region.width, size.width, hold[0], all, by.x);
-    let (y, height) = axis(region.y, region.height, size.height, hold[1], all, by.y);
+    let (x, width) = axis((region.x, region.width), (whole.x, whole.right()), hold[0], all, by.x);
+    let (y, height) = axis((region.y, region.height), (whole.y, whole.bottom()), hold[1], all, by.y);
     PixelRect::new(x, y, width, height)
 }
 
@@ -178,7 +197,7 @@ fn cursor(out: Vec2, hold: Hold) -> CursorIcon {
 mod tests {
     use super::*;
 
-    const IMAGE: Size = Size { width: 100, height: 80 };
+    const IMAGE: PixelRect = PixelRect { x: 0, y: 0, width: 100, height: 80 };
 
     #[test]
     fn a_handle_moves_its_own_edges_only() {
@@ -193,5 +212,8 @@ mod tests {
         assert_eq!(dragged(region, [0, 0], Point::new(-500.0, 500.0), IMAGE), PixelRect::new(0, 60, 40, 20));
         assert_eq!(dragged(region, [-1, -1], Point::new(500.0, 500.0), IMAGE), PixelRect::new(59, 49, 1, 1));
         assert_eq!(dragged(region, [1, 0], Point::new(f64::MAX, 0.0), IMAGE), PixelRect::new(20, 30, 80, 20));
+        let fields = PixelRect::new(10, 12, 60, 60);
+        assert_eq!(dragged(region, [0, 0], Point::new(-50.0, 90.0), fields), PixelRect::new(10, 52, 40, 20));
+        assert_eq!(dragged(region, [-1, 1], Point::new(-50.0, 90.0), fields), PixelRect::new(10, 30, 50, 42));
     }
 }

@@ -276,6 +276,19 @@ impl Action {
         }
     }
 
+    /// What its name leaves open: what it does, and what it needs.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::CombineAsMosaic => Some(
+                "Puts open images together as the fields of one mosaic.\n\
+                 Needs two images of one size and type, one of them shown",
+            ),
+            Self::ShowSeparately => Some("Opens every file of the mosaic by itself, in its place"),
+            Self::AlignAgain => Some("Measures all seams anew"),
+            _ => None,
+        }
+    }
+
     /// Its line of the table.
     pub fn shortcut(self) -> Option<&'static Shortcut> {
         TABLE.iter().find(|s| s.action == self)

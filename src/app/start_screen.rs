@@ -73,10 +73,10 @@ fn contents_ui(ui: &mut Ui, commands: &mut Vec<Command>) {
 fn failures_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let p = palette(ui.visuals());
     let failed = session.entries().iter().filter_map(|e| match e {
-        Entry::Failed { path, message } => Some((path, message)),
+        Entry::Failed { path, message, try_again } => Some((path, message, *try_again)),
         Entry::Opening(_) | Entry::Open(_) => None,
     });
-    for (path, message) in failed {
+    for (path, message, try_again) in failed {
         ui.add_space(theme::GAP);
         egui::Frame::new().fill(p.panel).corner_radius(6.0).inner_margin(12.0).show(ui, |ui| {
             ui.set_width(ui.available_width());
@@ -86,7 +86,7 @@ fn failures_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
                     if ui.button("Dismiss").clicked() {
                         commands.push(Command::DismissFailed(path.clone()));
                     }
-                    if ui.button("Try again").clicked() {
+                    if try_again && ui.button("Try again").clicked() {
                         commands.push(Command::Open(vec![path.clone()]));
                     }
                     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {

@@ -1,18 +1,22 @@
 //! The line at the bottom: where the pointer is and what is there, what is being done, what the program holds.
 
 use super::theme::palette;
-use super::widgets::{fixed_label_ui, progress_ui, quiet_icon_ui};
+use super::widgets::{fixed_label_ui, progress_ui, quiet_button_ui, quiet_icon_ui};
 use super::{icons, words};
 use crate::engine::MemoryUse;
 use crate::geom::Point;
 use crate::session::{Command, Job, OpenImage, Session};
-use egui::{Align, Label, Layout, RichText, Ui};
+use egui::{Align, Label, Layout, RichText, TextStyle, TextWrapMode, Ui};
 
 /// Channels whose values are shown; the rest are in the text on hover.
 const MAX_VALUES: usize = 6;
 
 /// The name of a field, points.
 const FIELD_WIDTH: f32 = 120.0;
+/// A place in pixels or in micrometres, points.
+const PLACE_WIDTH: f32 = 112.0;
+/// Two jobs are shown where there is so much room, points; else one.
+const TWO_JOBS_WIDTH: f32 = 1200.0;
 
 /// What the program holds, the graphics memory included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,11 +42,18 @@ pub fn status_bar_ui(ui: &mut Ui, session: &Session, memory: Memory, commands: &
             if let Some(notice) = session.notice() {
                 ui.add(Label::new(RichText::new(notice).color(palette(ui.visuals()).text)).extend());
             }
-            for job in session.jobs().iter().rev().take(2) {
+            if let Some(folder) = session.offer() {
+                let hint = folder.to_string_lossy();
+                if quiet_button_ui(ui, "Open the whole folder").on_hover_text(hint).clicked() {
+                    commands.push(Command::Open(vec![folder.to_owned()]));
+                }
+            }
+            let shown = session.jobs().len().min(if ui.available_width() < TWO_JOBS_WIDTH { 1 } else { 2 });
+            for job in session.jobs().iter().rev().take(shown) {
                 job_ui(ui, job, session.now_secs(), commands);
             }
-            if session.jobs().len() > 2 {
-                ui.label(format!("and {} more", session.jobs().len() - 2));
+            if session.jobs().len() > shown {
+                ui.label(format!("and {} more", session.jobs().len() - shown));
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 if let Some(image) = session.current() {
@@ -55,22 +66,24 @@ pub fn status_bar_ui(ui: &mut Ui, session: &Session, memory: Memory, commands: &
 
 fn position_ui(ui: &mut Ui, session: &Session, image: &OpenImage) {
     let p = palette(ui.visuals());
-    let size = image.info().size;
-    let inside = |x: f64, most: u32| x >= 0.0 && x < f64::from(most);
-    let Some(at) = session.pointer().filter(|at| inside(at.x, size.width) && inside(at.y, size.height)) else {
-        return;
-    };
-    // Places of a mosaic count from the corner of its fields, as those of its export do.
     let whole = image.whole();
-    let from_corner = at - Point::new(f64::from(whole.x), f64::from(whole.y));
+    let inside = |x: f64, least: u32, most: u32| (f64::from(least)..f64::from(most)).contains(&x);
+    let is_inside = |at: &Point| inside(at.x, whole.x, whole.right()) && inside(at.y, whole.y, whole.bottom());
+    let Some(at) = session.pointer().filter(is_inside) else { return };
+    // Places of a mosaic count from the corner of its fields, as those of its export do.
+    let from_corner = at - image.corner();
     let (x, y) = (from_corner.x.floor() as i128, from_corner.y.floor() as i128);
     let px = format!("{}, {}{}px", words::grouped(x), words::grouped(y), words::THIN);
-    fixed_label_ui(ui, 112.0, RichText::new(px).color(p.text));
-    if let Some([ux, uy]) = image.um_per_px {
-        let um = words::place_um(from_corner.x * ux, from_corner.y * uy);
-        fixed_label_ui(ui, 112.0, RichText::new(um).color(p.text));
+    // What there is no room for is left out, from the right.
+    if ui.available_width() < PLACE_WIDTH {
+        return;
     }
-    if let Some(view) = &image.mosaic {
+    fixed_label_ui(ui, PLACE_WIDTH, RichText::new(px).color(p.text));
+    if let Some([ux, uy]) = image.um_per_px.filter(|_| ui.available_width() >= PLACE_WIDTH) {
+        let um = words::place_um(from_corner.x * ux, from_corner.y * uy);
+        fixed_label_ui(ui, PLACE_WIDTH, RichText::new(um).color(p.text));
+    }
+    if let Some(view) = image.mosaic.as_ref().filter(|_| ui.available_width() >= FIELD_WIDTH) {
         let source = image.read_out.as_ref().and_then(|r| r.source.as_ref());
         let under = || view.field_at(at).and_then(|f| view.set.fields.fields.get(f as usize)).map(|f| f.name.as_str());
         if let Some(name) = source.map(|s| s.name.as_str()).or_else(under) {
@@ -89,12 +102,18 @@ fn position_ui(ui: &mut Ui, session: &Session, image: &OpenImage) {
         }
         ui.spacing_mut().item_spacing.x = 4.0;
         let name = if image.is_rgb() { "RGB" } else { view.name.as_str() };
-        ui.add(Label::new(RichText::new(name).color(p.secondary)).extend());
+        let name = RichText::new(name).color(p.secondary);
+        let galley =
+            egui::WidgetText::from(name).into_galley(ui, Some(TextWrapMode::Extend), f32::INFINITY, TextStyle::Small);
         let width = if values.len() > 1 { 80.0 } else { 40.0 };
         let (width, hint) = match corrected {
             Some(_) => (2.0 * width + 8.0, "The stored value, and what it is with the illumination evened out"),
             None => (width, "The stored value"),
         };
+        if ui.available_width() < galley.size().x + width + 8.0 {
+            return;
+        }
+        ui.label(galley);
         fixed_label_ui(ui, width, RichText::new(text).color(p.text)).on_hover_text(hint);
         ui.add_space(4.0);
     }

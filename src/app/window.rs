@@ -1,6 +1,7 @@
 //! The native window: its options, the engine behind it, and passing requests on.
 
 use super::App;
+use super::canvas::device;
 use crate::engine::{Engine, EngineConfig};
 use crate::session::{Command, Request};
 use std::path::PathBuf;
@@ -24,12 +25,14 @@ pub fn run(config: EngineConfig, paths: Vec<PathBuf>, demo: bool) -> Result<(), 
         viewport,
         // The session remembers the window's size.
         persist_window: false,
-        wgpu_options: super::canvas::device::configuration(),
+        wgpu_options: device::configuration(),
         ..Default::default()
     };
     let create = move |cc: &eframe::CreationContext<'_>| {
         let ctx = cc.egui_ctx.clone();
-        let engine = Engine::new(config, Arc::new(move || ctx.request_repaint()))?;
+        let pace =
+            cc.wgpu_render_state.as_ref().map(|state| device::pace(&state.adapter.get_info())).unwrap_or_default();
+        let engine = Engine::new(config, Arc::new(move || ctx.request_repaint_after(pace)))?;
         let mut app = App::new(&cc.egui_ctx, cc.wgpu_render_state.as_ref(), Some(engine));
         if !paths.is_empty() {
             app.command(Command::Open(paths));
@@ -66,6 +69,7 @@ pub(super) fn send(engine: &Engine, request: Request) {
         | Request::AskForFolder
         | Request::AskToLoadPositions
         | Request::AskToSavePositions
+        | Request::AskForProfile(_)
         | Request::AskForExportFile(_)
         | Request::Export(_)
         | Request::CopyView(_)

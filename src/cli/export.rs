@@ -15,6 +15,7 @@ use crate::export::{
 };
 use crate::geom::{PixelRect, Point, Rect};
 use crate::pyramid::{Cancel, ChannelRole, ImageInfo};
+use crate::store::{Destination, Existing};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,8 @@ pub struct ExportArgs {
     /// Which image of the file, counted from 0.
     #[arg(long, value_name = "N", default_value_t = 0)]
     image: u32,
-    /// Left, top, width and height in full-resolution pixels; the whole image by default.
+    /// Left, top, width and height in full-resolution pixels, of a mosaic counted from the corner of its fields; the whole
+    /// image by default.
     #[arg(long, value_name = "X,Y,W,H", value_parser = |t: &str| parse_numbers::<4>(t, ','))]
     region: Option<[f64; 4]>,
     /// Output pixels a full-resolution pixel.
@@ -41,10 +43,10 @@ pub struct ExportArgs {
     /// Only these channels, by number from 1 or by name; of a mosaic of several rounds those of one.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     channels: Vec<String>,
-    /// Only this focus position, counted from 1 (OME-TIFF).
+    /// Only this focus position, counted from 1 (OME-TIFF), or the one to paint.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     z: Option<u16>,
-    /// Only this time point, counted from 1 (OME-TIFF).
+    /// Only this time point, counted from 1 (OME-TIFF), or the one to paint.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     t: Option<u16>,
     /// An OME-TIFF with reduced levels, whatever the name ends in.
@@ -148,7 +150,6 @@ fn kind(args: &ExportArgs) -> Result<Kind> {
         return Err(Error::unsupported(what, &args.output));
     };
     let refuse = |what: &str| Err(Error::unsupported(what, &args.output));
-    let is_picture = matches!(kind, Kind::Png | Kind::Jpeg | Kind::Tiff);
     let is_jpeg_tiff = matches!(args.compression, CompressionArg::Jpeg);
     match kind {
         Kind::Png | Kind::Jpeg if args.raw || args.ome => refuse("samples are written as TIFF, name the file .tif"),
@@ -162,10 +163,6 @@ fn kind(args: &ExportArgs) -> Result<Kind> {
         Kind::OmeTiff | Kind::Raw if args.dpi.is_some() => refuse("only a picture has dots an inch, add --rendered"),
         kind if kind != Kind::OmeTiff && args.include_metadata => {
             refuse("only an OME-TIFF takes the original metadata, name the file .ome.tif")
-        }
-        kind if is_picture && (args.z.is_some() || args.t.is_some()) => {
-            debug_assert!(kind != Kind::OmeTiff);
-            refuse("a picture shows the focus position and time point of the window, leave --z and --t out")
         }
         kind => Ok(kind),
     }
@@ -187,11 +184,12 @@ impl Export<'_> {
         let Self { context, args, set, cancel, .. } = self;
         let mut original = if args.include_metadata { self.original()? } else { Original::default() };
         let frozen = set.frozen();
-        original.notes.extend(frozen.iter().flat_map(|mosaic| mosaic.notes(args.even_illumination)));
+        let channels = self.channels()?;
+        original.notes.extend(frozen.iter().flat_map(|mosaic| mosaic.notes(&channels, args.even_illumination)));
         let options = OmeTiffOptions { compression: self.compression(), verify: !args.no_verify, original };
         let pool = work_pool(context.config.threads)?;
         let mut watch = |done, total| progress.set(done, total);
-        let written = write_ome_tiff(&*self.bands()?, &options, &args.output, &pool, &mut watch, cancel)?;
+        let written = write_ome_tiff(&*self.bands()?, &options, self.to(), &pool, &mut watch, cancel)?;
         say_unreadable(written.unreadable_parts);
         Ok(())
     }
@@ -203,17 +201,26 @@ impl Export<'_> {
         let whole = ImagePart::whole(*number, image);
         let part = ImagePart {
             region: self.region()?,
-            channels: if args.channels.is_empty() {
-                whole.channels.iter().copied().filter(|&channel| mosaic::is_of_round(set, channel)).collect()
-            } else {
-                channels(image, &args.channels, &args.path)?
-            },
+            channels: self.channels()?,
             z: one(args.z, image.z_count),
             t: one(args.t, image.t_count),
             ..whole
         };
         let um_per_px = pixel_size(context, set, *number)?;
+        if let Some(mosaic) = set.frozen().filter(|_| args.even_illumination) {
+            mosaic.light_told(&part.channels).lines().iter().for_each(|line| eprintln!("microtome: {line}"));
+        }
         set.bands(set.frozen().as_ref(), part, um_per_px, args.even_illumination, &args.output)
+    }
+
+    /// The channels that are written: of a mosaic those of one round, where none is named.
+    fn channels(&self) -> Result<Vec<u16>> {
+        let Self { args, set, number, image, .. } = self;
+        if !args.channels.is_empty() {
+            return channels(image, &args.channels, &args.path);
+        }
+        let all = ImagePart::whole(*number, image).channels;
+        Ok(all.into_iter().filter(|&channel| mosaic::is_of_round(set, channel)).collect())
     }
 
     /// What goes along of the original, which is listed on standard error.
@@ -235,7 +242,7 @@ impl Export<'_> {
             }
             let mut watch = |done, total| progress.set(done, total);
             let bands = self.bands()?;
-            write_raw_bands(&*bands, self.compression(), &args.output, &mut watch, cancel)?;
+            write_raw_bands(&*bands, self.compression(), self.to(), &mut watch, cancel)?;
             say_unreadable(bands.unreadable_parts());
             return Ok(());
         }
@@ -249,7 +256,7 @@ impl Export<'_> {
             compression: self.compression(),
             um_per_px: pixel_size(context, set, *number)?,
         };
-        export_raw(&set.pyramid, &what, &args.output, &mut |done, total| progress.set(done, total), cancel)
+        export_raw(&set.pyramid, &what, self.to(), &mut |done, total| progress.set(done, total), cancel)
     }
 
     fn picture(&self, kind: Kind, progress: &Progress) -> Result<()> {
@@ -261,7 +268,7 @@ impl Export<'_> {
             Point::new(f64::from(region.right()), f64::from(region.bottom())),
         );
         let only = (!args.channels.is_empty()).then_some(&channels[..]);
-        let shown = shown(context, set, *number, only)?;
+        let shown = shown(context, set, *number, only)?.at(args.z, args.t, &args.path)?;
         let mut picture =
             PaintedPicture::of_region(set, &shown.painted, shown.image.camera.pixel_aspect, full, args.scale)?
                 .cancelled_by(cancel);
@@ -276,26 +283,27 @@ impl Export<'_> {
         }
         let watch = |done, total| progress.set(done, total);
         match kind {
-            Kind::Png => app::write_png(&picture, &args.output, &watch),
-            Kind::Jpeg => app::write_jpeg(&picture, &args.output, args.quality, &watch),
-            Kind::Tiff | Kind::OmeTiff | Kind::Raw => {
-                app::write_tiff(&picture, &args.output, self.compression(), &watch)
-            }
+            Kind::Png => app::write_png(&picture, self.to(), &watch),
+            Kind::Jpeg => app::write_jpeg(&picture, self.to(), args.quality, &watch),
+            Kind::Tiff | Kind::OmeTiff | Kind::Raw => app::write_tiff(&picture, self.to(), self.compression(), &watch),
         }
     }
 
     /// The asked region in whole pixels, cut at the image's edge; all of it by default.
     fn region(&self) -> Result<PixelRect> {
-        let Some(asked) = self.args.region else {
-            let mosaic = self.set.mosaic.as_ref();
-            return Ok(mosaic.map_or(self.image.size.rect(), |mosaic| mosaic.geometry().extent));
-        };
+        let mosaic = self.set.mosaic.as_ref();
+        let whole = mosaic.map_or(self.image.size.rect(), |mosaic| mosaic.geometry().extent);
+        let Some(asked) = self.args.region else { return Ok(whole) };
         let [x, y, w, h] = asked.map(|v| v.round().clamp(0.0, f64::from(u32::MAX)) as u32);
-        let region = PixelRect::new(x, y, w, h).intersect(self.image.size.rect());
+        let region = PixelRect::new(x.saturating_add(whole.x), y.saturating_add(whole.y), w, h).intersect(whole);
         if region.is_empty() {
             return Err(Error::unsupported("the region lies outside the image", &self.args.path));
         }
         Ok(region)
+    }
+
+    fn to(&self) -> Destination<'_> {
+        Destination { path: &self.args.output, existing: Existing::replaced_if(self.args.force) }
     }
 
     fn compression(&self) -> TileCompression {

@@ -1,7 +1,8 @@
 //! `microtome info`: what is in a file, from its headers.
 
-use crate::engine::{MosaicEdits, OpenMosaic, format_of, metadata_of};
-use crate::error::{Error, Result};
+use super::{Context, entries};
+use crate::engine::{Decided, OpenMosaic, format_of, metadata_of};
+use crate::error::Result;
 use crate::formats;
 use crate::image_set::{Entry, FieldSet};
 use crate::mosaic::FieldsSource;
@@ -10,34 +11,77 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Prints what is in `path`, for people or as one JSON object.
-pub fn run(path: &Path, as_json: bool) -> Result<()> {
-    let resolved = crate::image_set::resolve(path)?;
-    let entry = resolved.entries.first();
-    let entry = entry.ok_or_else(|| Error::unsupported("there is no image in this folder", path))?;
-    let (name, object) = match entry {
-        Entry::File(file) => (file.as_path(), describe(&formats::open(file)?)),
-        Entry::Fields(fields) => (fields.path.as_path(), describe_fields(fields)?),
-    };
+/// Prints what is in `path`, for people or as one JSON object. Of several images each is listed; one that cannot be read
+/// says why.
+pub fn run(context: &Context, path: &Path, as_json: bool) -> Result<()> {
+    let mut entries = crate::image_set::resolve(path)?.entries;
+    if entries.len() <= 1 {
+        let entry = entries::only(std::mem::take(&mut entries), path)?;
+        let object = describe_entry(context, &entry)?;
+        if as_json {
+            println!("{object:#}");
+        } else {
+            print!("{}", in_words(entry.path(), &object));
+        }
+        return Ok(());
+    }
+    let described = entries.iter().map(|entry| {
+        let mut object = describe_entry(context, entry).unwrap_or_else(|error| json!({ "error": error.to_string() }));
+        object["path"] = entry.path().display().to_string().into();
+        object["name"] = entries::name(entry, path).into();
+        object
+    });
     if as_json {
-        println!("{object:#}");
+        println!("{:#}", json!({ "format": "folder", "entries": described.collect::<Vec<_>>() }));
     } else {
-        print!("{}", in_words(name, &object));
+        println!(
+            "{}\n{} images, each to be named as in {}\n",
+            path.display(),
+            entries.len(),
+            entries[0].path().display()
+        );
+        described.for_each(|object| println!("{}", in_one_line(&object)));
     }
     Ok(())
 }
 
-/// The JSON object of a mosaic at its nominal layout, from headers alone.
-fn describe_fields(fields: &Arc<FieldSet>) -> Result<Value> {
+/// One image of several, in a line for a person.
+fn in_one_line(object: &Value) -> String {
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    if let Some(why) = object["error"].as_str() {
+        return format!("{}  cannot be read: {why}", text(&object["name"]));
+    }
+    let sizes: Vec<String> = object["images"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|image| format!("{} x {} px", image["width"], image["height"]))
+        .collect();
+    format!("{}  {}  {}", text(&object["name"]), sizes.join(", "), text(&object["format"]))
+}
+
+fn describe_entry(context: &Context, entry: &Entry) -> Result<Value> {
+    match entry {
+        Entry::File(file) => Ok(describe(&formats::open(file)?)),
+        Entry::Fields(fields) => describe_fields(context, fields),
+    }
+}
+
+/// The JSON object of a mosaic as its user laid it out, from headers alone.
+fn describe_fields(context: &Context, fields: &Arc<FieldSet>) -> Result<Value> {
+    let Decided { fields, fingerprint, edits } = entries::decided(context, fields);
     let source = FieldsSource::open(fields.clone())?;
-    let mosaic = OpenMosaic::new(fields, source.images().into(), String::new(), MosaicEdits::default(), false)?;
+    let mosaic = OpenMosaic::new(&fields, source.images().into(), fingerprint, edits, false)?;
+    let state = mosaic.state();
+    let mut warnings: Vec<String> = fields.warnings.iter().chain(&mosaic.warnings).cloned().collect();
+    warnings.push("the size is that of the layout; aligned fields may stand a few pixels off".to_owned());
     Ok(json!({
-        "format": format_of(fields),
-        "warnings": fields.warnings,
-        "images": [image(&mosaic.state().info)],
+        "format": format_of(&fields),
+        "warnings": warnings,
+        "images": [image(&state.geometry.extent_info(&state.info))],
         "associated": [],
         "fields": fields.fields.len(),
-        "metadata": metadata_of(fields),
+        "metadata": metadata_of(&fields),
     }))
 }
 

@@ -5,6 +5,7 @@
 
 mod bench;
 mod cache;
+mod entries;
 mod export;
 mod faults;
 mod info;
@@ -19,12 +20,12 @@ mod window_picture;
 
 pub use faults::contain;
 
-use crate::engine::{Decided, EngineConfig, HEAP, OpenSet, Opening, is_one_of};
+use crate::engine::{Decided, EngineConfig, HEAP, OpenSet, Opening, home_folders, is_one_of, settings_in};
 use crate::error::{Error, Result};
 use crate::export::TileCompression;
 use crate::image_set::{self, Entry};
 use crate::pyramid::SetId;
-use crate::store::{self, system, system::MemoryWatch};
+use crate::store::{self, Destination, Existing, WholeFile, system, system::MemoryWatch};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,9 +86,9 @@ enum Command {
         #[arg(long)]
         no_window: bool,
     },
-    /// Say what is in a file without decoding its pixels.
+    /// Say what is in a file or a folder without decoding its pixels.
     Info {
-        /// The slide.
+        /// The slide, or a folder: every image in it is listed.
         path: PathBuf,
         /// Print one JSON object.
         #[arg(long)]
@@ -154,7 +155,7 @@ pub fn run() -> Outcome {
             Ok(paths) => return Outcome::Window(context.config, paths),
             Err(error) => Err(error),
         },
-        Some(Command::Info { path, json }) => info::run(&path, json),
+        Some(Command::Info { path, json }) => info::run(&context, &path, json),
         Some(Command::Snapshot(args)) => snapshot::run(&context, &args),
         Some(Command::Export(args)) => export::run(&context, &args),
         Some(Command::Stitch(args)) => stitch::run(&context, &args),
@@ -195,7 +196,8 @@ fn check_output(input: &Path, output: &Path, force: bool) -> Result<()> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(Error::unsupported("there is no such folder to write to", folder));
     }
-    Ok(())
+    // Before the work, not after it.
+    WholeFile::create(Destination { path: output, existing: Existing::Replace }).map(drop)
 }
 
 /// Refuses to write over one of the files that are read, whatever `force` says.
@@ -206,21 +208,19 @@ fn check_not_source<'a>(output: &Path, files: impl IntoIterator<Item = &'a Path>
     Ok(())
 }
 
-/// Opens one path for a headless command: the first image set in it. A mosaic is as its user left it in the window, but
+/// Opens one path for a headless command, which must stand for one image set. A mosaic is as its user left it in the window, but
 /// not aligned yet: see [`mosaic::align`].
 fn open(context: &Context, path: &Path) -> Result<OpenSet> {
     let (quota, persist) = (context.config.quota()?, context.config.persist());
     let entry = match image_set::resolve(path) {
         // A path where nothing is stands for itself: its store may be there.
-        Err(error) if error.is_not_found() => Some(Entry::File(path.to_owned())),
-        resolved => resolved?.entries.into_iter().next(),
+        Err(error) if error.is_not_found() => Entry::File(path.to_owned()),
+        resolved => entries::only(resolved?.entries, path)?,
     };
-    match entry.ok_or_else(|| Error::unsupported("there is no image in this folder", path))? {
+    match entry {
         Entry::File(path) => OpenSet::open(SetId(1), &path, &quota, persist),
         Entry::Fields(fields) => {
-            let warn = |message: String| eprintln!("{message}");
-            let Decided { fields, fingerprint, edits } =
-                Decided::of(&fields, &|name| context.config.saved_text(name), &warn);
+            let Decided { fields, fingerprint, edits } = entries::decided(context, &fields);
             let how = Opening { id: SetId(1), quota: &quota, persist };
             OpenSet::open_fields(&how, &fields, fingerprint, edits, false)
         }
@@ -253,24 +253,16 @@ fn report(error: &Error) -> ExitCode {
 }
 
 fn config(global: &Global) -> Result<EngineConfig> {
-    let home = directories::ProjectDirs::from("", "", "microtome");
+    let home = home_folders();
     let none = || {
         Error::unsupported(
             "there is no home folder to keep decoded images in, name one with --cache-dir",
             Path::new(""),
         )
     };
-    let cache_dir = match (&global.cache_dir, &home) {
-        (Some(dir), _) => dir.clone(),
-        (None, Some(home)) => home.cache_dir().to_owned(),
-        (None, None) => return Err(none()),
-    };
     // With a cache folder of its own a run leaves the user's settings alone.
-    let data_dir = match (&global.cache_dir, &home) {
-        (Some(dir), _) => dir.join("settings"),
-        (None, Some(home)) => home.data_dir().to_owned(),
-        (None, None) => return Err(none()),
-    };
+    let own = global.cache_dir.as_ref().map(|dir| (dir.clone(), settings_in(dir)));
+    let (cache_dir, data_dir) = own.or(home).ok_or_else(none)?;
     Ok(EngineConfig {
         cache_dir,
         data_dir,

@@ -30,6 +30,10 @@ pub fn is_of_round(set: &OpenSet, channel: u16) -> bool {
 /// left as it is.
 pub fn align(context: &Context, set: &OpenSet, even_illumination: bool, cancel: &Cancel) -> Result<()> {
     let Some(mosaic) = &set.mosaic else { return Ok(()) };
+    if even_illumination {
+        // A picture is painted by what is shown.
+        mosaic.set_edits(Arc::new(MosaicEdits { even_illumination, ..mosaic.edits().as_ref().clone() }));
+    }
     let pool = work_pool(context.config.threads)?;
     let progress = Progress::new(context.progress, "Aligning");
     let watch = Watch { progress, wants_light: even_illumination, cancel };

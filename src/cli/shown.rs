@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::pixels::TileFormat;
 use crate::pyramid::{ChannelRole, Made, TileKey};
 use crate::session::{Command, ImageId, OpenImage, Request, Session, WINDOW_PATIENCE_SECS};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,21 @@ pub struct Shown {
     pub image: OpenImage,
     /// What is painted of it, and how.
     pub painted: ShownImage,
+}
+
+impl Shown {
+    /// The same at another focus position and time point, both counted from 1, where one is asked for.
+    pub fn at(mut self, z: Option<u16>, t: Option<u16>, path: &Path) -> Result<Self> {
+        let info = self.image.info();
+        let one = |asked: Option<u16>, now: u16, count: u16, what: &str| match asked {
+            Some(n) if n > count => Err(Error::unsupported(format!("there is no {what} {n} in this image"), path)),
+            asked => Ok(asked.map_or(now, |n| n.saturating_sub(1))),
+        };
+        let z = one(z, self.painted.z, info.z_count.max(1), "focus position")?;
+        let t = one(t, self.painted.t, info.t_count.max(1), "time point")?;
+        (self.painted.z, self.painted.t) = (z, t);
+        Ok(self)
+    }
 }
 
 /// Micrometres a pixel of an image, x and y: what the user set, else what the file says.

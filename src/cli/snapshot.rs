@@ -12,6 +12,7 @@ use crate::export::TileCompression;
 use crate::geom::{Point, Size};
 use crate::pyramid::Cancel;
 use crate::session::OpenImage;
+use crate::store::{Destination, Existing};
 use crate::view::Camera;
 use clap::Args;
 use std::path::PathBuf;
@@ -32,7 +33,8 @@ pub struct SnapshotArgs {
     /// Size of the picture in pixels.
     #[arg(long, value_name = "WxH", default_value = "1600x1000", value_parser = |t: &str| parse_numbers::<2>(t, 'x'))]
     size: [f64; 2],
-    /// The full-resolution pixel in the middle; the image's middle by default.
+    /// The full-resolution pixel in the middle, of a mosaic counted from the corner of its fields; the image's middle by
+    /// default.
     #[arg(long, value_name = "X,Y", value_parser = |t: &str| parse_numbers::<2>(t, ','))]
     center: Option<[f64; 2]>,
     /// Picture pixels a full-resolution pixel; the whole image by default.
@@ -44,6 +46,12 @@ pub struct SnapshotArgs {
     /// Only these channels, by number from 1 or by name.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     channels: Vec<String>,
+    /// This focus position, counted from 1; the one that the window opens with by default.
+    #[arg(long, value_name = "N", conflicts_with = "window", value_parser = clap::value_parser!(u16).range(1..))]
+    z: Option<u16>,
+    /// This time point, counted from 1; the first by default.
+    #[arg(long, value_name = "N", conflicts_with = "window", value_parser = clap::value_parser!(u16).range(1..))]
+    t: Option<u16>,
     /// Paint a scale bar at the bottom left.
     #[arg(long, conflicts_with = "window")]
     scale_bar: bool,
@@ -93,6 +101,7 @@ pub fn run(context: &Context, args: &SnapshotArgs) -> Result<()> {
         _ => return Err(bad("a snapshot is a PNG, JPEG or TIFF, let the name end in .png, .jpg or .tif")),
     };
     check_output(&args.path, &args.output, args.force)?;
+    let to = Destination { path: &args.output, existing: Existing::replaced_if(args.force) };
     let rotation_rad = args.rotate.map(f64::to_radians);
     if args.zoom.is_some_and(|zoom| !(zoom.is_finite() && zoom > 0.0)) {
         return Err(bad("the zoom must be more than 0"));
@@ -114,7 +123,7 @@ pub fn run(context: &Context, args: &SnapshotArgs) -> Result<()> {
         drop(set);
         let what =
             WindowPicture { path: &path, image: number, size, pixels_per_point: args.pixels_per_point, view, only };
-        return window_picture::write_png(context, &what, &args.output);
+        return window_picture::write_png(context, &what, to);
     }
     if only.is_some() {
         mosaic::choose_round(&set, &channels)?;
@@ -124,7 +133,7 @@ pub fn run(context: &Context, args: &SnapshotArgs) -> Result<()> {
     } else {
         mosaic::align(context, &set, false, &Cancel::default())?;
     }
-    let shown = shown(context, &set, number, only)?;
+    let shown = shown(context, &set, number, only)?.at(args.z, args.t, &args.path)?;
     let mut picture = PaintedPicture::new(&set, &shown.painted, view.camera(&shown.image, size), size)?;
     if args.scale_bar {
         picture.add_scale_bar(args.pixels_per_point)?;
@@ -138,9 +147,9 @@ pub fn run(context: &Context, args: &SnapshotArgs) -> Result<()> {
     let progress = Progress::new(context.progress, "Painting");
     let watch = |done, total| progress.set(done, total);
     let done = match kind {
-        Kind::Png => app::write_png(&picture, &args.output, &watch),
-        Kind::Jpeg => app::write_jpeg(&picture, &args.output, args.quality, &watch),
-        Kind::Tiff => app::write_tiff(&picture, &args.output, TileCompression::Deflate, &watch),
+        Kind::Png => app::write_png(&picture, to, &watch),
+        Kind::Jpeg => app::write_jpeg(&picture, to, args.quality, &watch),
+        Kind::Tiff => app::write_tiff(&picture, to, TileCompression::Deflate, &watch),
     };
     progress.finish();
     done
@@ -149,7 +158,7 @@ pub fn run(context: &Context, args: &SnapshotArgs) -> Result<()> {
 /// Where to look, as far as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct View {
-    /// The level-0 pixel in the middle.
+    /// The level-0 pixel in the middle, from the corner of what is there.
     center: Option<Point>,
     /// Picture pixels a level-0 pixel.
     zoom: Option<f64>,
@@ -162,9 +171,9 @@ impl View {
     pub(super) fn camera(&self, image: &OpenImage, viewport: Size) -> Camera {
         let mut camera = image.camera;
         camera.rotation_rad = self.rotation_rad.unwrap_or(camera.rotation_rad);
-        camera.fit(image.info().size, viewport);
+        camera = image.fitted(camera, viewport);
         camera.zoom = self.zoom.unwrap_or(camera.zoom);
-        camera.center = self.center.unwrap_or(camera.center);
+        camera.center = self.center.map_or(camera.center, |center| center + image.corner());
         camera
     }
 

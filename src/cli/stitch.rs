@@ -1,5 +1,6 @@
 //! `microtome stitch`: a folder of overlapping fields becomes one image.
 
+use super::entries;
 use super::interrupt::cancel_on_signal;
 use super::layout_arg::{LayoutArg, laid_out};
 use super::{Context, check_not_source, check_output, progress::Progress};
@@ -10,16 +11,17 @@ use crate::geom::Size;
 use crate::image_set::positions::{self, NamedPlace, PositionsFormat};
 use crate::image_set::{self, Entry, FieldSet, GridLayout, Layout, LeftOut};
 use crate::mosaic::illumination::{
-    LightEstimate, LightVerdict, PyramidFields, accepted_overlaps, estimate as estimate_light,
+    LightEstimate, LightTold, PyramidFields, accepted_overlaps, estimate as estimate_light, overlaps_of_places,
 };
 use crate::mosaic::{
-    AlignOptions, AlignWatch, Aligner, Alignment, Blend, Fuser, Geometry, HandWork, Illumination, MOSAIC, MaxShift,
-    Placement, Verdict,
+    AlignOptions, AlignWatch, Aligner, Alignment, Blend, Fuser, Geometry, HandWork, MOSAIC, MaxShift, Placement,
+    Verdict,
 };
 use crate::pyramid::{Cancel, SetId};
 use crate::stitch::solve::Start;
+use crate::store::{Destination, Existing, write_whole};
 use clap::{Args, ValueEnum};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -29,7 +31,8 @@ use std::sync::Arc;
 ///
 /// PATH is a folder of fields, or one mosaic of a folder that holds several (`plate/B03`).
 /// Where a folder holds several mosaics (wells, scenes) each is aligned by itself: the lists hold the fields of all, each
-/// mosaic in coordinates of its own, and the images are named after them (`OUT-B03.ome.tif`).
+/// mosaic in coordinates of its own and named in a column `well`, and the images are named after them
+/// (`OUT-B03.ome.tif`).
 ///
 /// Fields stay where the layout says, and the command says so, where overlaps show nothing to align by.
 /// A grid whose overlap and order are only guessed is not written then (exit code 1) unless --no-align asks for it.
@@ -43,8 +46,9 @@ pub struct StitchArgs {
     /// The image to write: a pyramidal OME-TIFF.
     #[arg(short, long, value_name = "OUT.ome.tif")]
     output: Option<PathBuf>,
-    /// Write the places as CSV (file,row,col,x,y: pixels, top-left corners), or as Fiji reads them where the name ends in
-    /// .txt (TileConfiguration.registered.txt).
+    /// Write the places as CSV (file,row,col,x,y: pixels, top-left corners; well where there are several mosaics), or as
+    /// Fiji reads them where the name ends in .txt (TileConfiguration.registered.txt). They count from where the layout
+    /// does, to fractions of a pixel; the image begins at the least of them.
     #[arg(long, value_name = "P.csv")]
     positions: Option<PathBuf>,
     /// Write what was measured as JSON.
@@ -138,6 +142,9 @@ enum PackingArg {
     Zstd,
 }
 
+/// Files that are left out and told by name, for each reason.
+const MAX_NAMED_LEFT_OUT: usize = 5;
+
 /// What every part of a run needs.
 #[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
@@ -165,6 +172,15 @@ pub fn run(context: &Context, args: &StitchArgs) -> Result<()> {
             return Err(Error::unsupported("the image to write must end in .ome.tif, .tif or .tiff", output));
         }
     }
+    if let Some(list) = args.positions.as_ref().filter(|list| sets.len() > 1 && is_list(list)) {
+        let what = format!(
+            "a list in Fiji's format holds one mosaic and there are {} here: let the name end in .csv, or name one of them \
+             as in {}",
+            sets.len(),
+            sets[0].path.display()
+        );
+        return Err(Error::unsupported(what, list));
+    }
     let files: Vec<&PathBuf> = outputs.iter().flatten().chain(&args.positions).chain(&args.report).collect();
     for (n, file) in files.iter().enumerate() {
         if files[..n].iter().any(|other| is_same_file(other, file)) {
@@ -180,6 +196,7 @@ pub fn run(context: &Context, args: &StitchArgs) -> Result<()> {
     let mut reports = Vec::new();
     let mut refused = None;
     for (set, output) in sets.iter().zip(&outputs) {
+        say_decisions(context, set);
         let stitched = job.align(set)?;
         say_outcome(&stitched, sets.len() > 1);
         let is_refused = match &stitched.alignment.verdict {
@@ -194,7 +211,9 @@ pub fn run(context: &Context, args: &StitchArgs) -> Result<()> {
                 refused.get_or_insert(Error::unsupported(what, &set.path));
             }
             (None, output) => {
-                places.extend(positions::lines_of(&stitched.set, &stitched.alignment.positions));
+                let well = (sets.len() > 1).then(|| stitched.set.name.clone());
+                let lines = positions::lines_of(&stitched.set, &stitched.alignment.positions);
+                places.extend(lines.into_iter().map(|line| NamedPlace { well: well.clone(), ..line }));
                 if let Some(output) = output {
                     light = job.fuse(&stitched, output)?;
                     wrote(output);
@@ -289,7 +308,7 @@ impl Job<'_> {
     }
 
     /// Writes the mosaic; what was found of the light comes back, where it was asked for.
-    pub(super) fn fuse(&self, stitched: &Stitched, output: &Path) -> Result<Option<serde_json::Value>> {
+    pub(super) fn fuse(&self, stitched: &Stitched, output: &Path) -> Result<Option<LightEstimate>> {
         let Self { context, args, pool, cancel } = *self;
         let Stitched { set, open, alignment, .. } = stitched;
         let sizes: Vec<Size> = set.fields.iter().map(|f| f.size).collect();
@@ -303,26 +322,24 @@ impl Job<'_> {
         let placement = if args.sub_pixel { Placement::SubPixel } else { Placement::Whole };
         let positions = &alignment.positions;
         let geometry = Arc::new(Geometry::new(1, positions, positions, &sizes, blend, placement, 0.0)?);
-        let (illumination, light) = if args.even_illumination {
-            let (illumination, light) = self.light_of(stitched)?;
-            (Some(illumination), Some(light))
-        } else {
-            (None, None)
-        };
+        let light = if args.even_illumination { Some(self.light_of(stitched)?) } else { None };
         let info = geometry
             .image_info(&set.name, open.pyramid.source().images())
             .ok_or_else(|| Error::unsupported("there is no field in this set", &set.path))?;
         let round = args.round - 1;
         let mut what = ImagePart { region: geometry.extent, ..ImagePart::whole(MOSAIC, &info) };
         what.channels.retain(|&c| set.channels.get(usize::from(c)).is_some_and(|c| c.round == round));
+        let told = light.as_ref().map_or_else(LightTold::default, |light| light_told(light, set, &what.channels));
+        told.lines().iter().for_each(|line| note(line));
+        let illumination = light.as_ref().map(|light| Arc::new(light.illumination.clone()));
         let fuser = Fuser::new(&open.pyramid, Arc::clone(&geometry), illumination);
         let bands = MosaicBands::new(fuser, &info, what, info.um_per_px, &set.path)?;
         let verdict = match alignment.verdict {
             Verdict::Aligned => "aligned",
             Verdict::Nominal | Verdict::NotAligned(_) => "as the layout says",
         };
-        let samples = if args.even_illumination { "illumination evened out" } else { "as stored" };
-        let notes = vec![("Positions".to_owned(), verdict.to_owned()), ("Samples".to_owned(), samples.to_owned())];
+        let mut notes = vec![("Positions".to_owned(), verdict.to_owned())];
+        notes.extend(told.notes());
         let options = OmeTiffOptions {
             compression: match args.compression {
                 PackingArg::None => TileCompression::None,
@@ -334,8 +351,8 @@ impl Job<'_> {
             original: Original { notes, ..Original::default() },
         };
         let progress = Progress::new(context.progress, "Putting together");
-        let written =
-            write_ome_tiff(&bands, &options, output, pool, &mut |done, total| progress.set(done, total), cancel);
+        let to = Destination { path: output, existing: Existing::replaced_if(args.force) };
+        let written = write_ome_tiff(&bands, &options, to, pool, &mut |done, total| progress.set(done, total), cancel);
         progress.finish();
         if written?.unreadable_parts > 0 {
             note("some fields cannot be read in part; those parts are left empty");
@@ -343,29 +360,39 @@ impl Job<'_> {
         Ok(light)
     }
 
-    /// The light of the mosaic's channels, kept where it helps, and what to report of it.
-    pub(super) fn light_of(&self, stitched: &Stitched) -> Result<(Arc<Illumination>, serde_json::Value)> {
+    /// The light of the mosaic's channels, kept where it helps.
+    pub(super) fn light_of(&self, stitched: &Stitched) -> Result<LightEstimate> {
         let Stitched { set, open, alignment, .. } = stitched;
+        let channels = u16::try_from(set.channels.len()).unwrap_or(u16::MAX);
+        let overlaps = match (&alignment.verdict, &self.args.layout) {
+            (Verdict::Aligned, _) => accepted_overlaps(alignment, &HandWork::default()),
+            // Places that were brought in a file are believed.
+            (Verdict::Nominal, Some(LayoutArg::File(_))) => {
+                let (places, sizes) =
+                    set.fields.iter().map(|f| (Some(f.nominal), f.size)).unzip::<_, _, Vec<_>, Vec<_>>();
+                overlaps_of_places(&places, &sizes)
+            }
+            (Verdict::Nominal | Verdict::NotAligned(_), _) => {
+                return Ok(LightEstimate::nothing(channels, LightTold::NOT_ALIGNED));
+            }
+        };
         let fields = PyramidFields { pyramid: &open.pyramid, z: set.z_count / 2, t: 0, cancel: self.cancel };
         let progress = Progress::new(self.context.progress, "Estimating the light");
         let watch = |done: u64, total: u64| {
             progress.set(done, total);
             Ok(())
         };
-        let channels = u16::try_from(set.channels.len()).unwrap_or(u16::MAX);
-        let estimated = estimate_light(&fields, &accepted_overlaps(alignment), channels, self.pool, &watch);
+        let estimated = estimate_light(&fields, &overlaps, channels, self.pool, &watch);
         progress.finish();
-        let LightEstimate { illumination, channels } = estimated?;
-        for light in &channels {
-            let name = set.channels.get(usize::from(light.channel)).map_or("", |c| c.name.as_str());
-            if let LightVerdict::NotKept(why) = &light.verdict {
-                note(&format!("the light of {name} is left as it is: {why}"));
-            }
-        }
-        let report = serde_json::to_value(&channels)
-            .map_err(|e| Error::format(format!("the light cannot be reported: {e}"), &set.path))?;
-        Ok((Arc::new(illumination), report))
+        estimated
     }
+}
+
+/// What becomes of the light of some channels.
+fn light_told(light: &LightEstimate, set: &FieldSet, channels: &[u16]) -> LightTold {
+    let name = |&channel: &u16| (channel, set.channels.get(usize::from(channel)).map_or("", |c| c.name.as_str()));
+    let named: Vec<(u16, &str)> = channels.iter().map(name).collect();
+    LightTold::of(&named, Some(&light.illumination), &|channel| LightTold::why_not(&light.channels, channel))
 }
 
 /// Whether the places are nothing but a guess from names: what the overlaps do not confirm is not shown as finished.
@@ -436,11 +463,28 @@ fn wrote(file: &Path) {
 
 /// Says how many files of the folder are part of no mosaic, and why.
 fn say_left_out<'a>(left_out: impl Iterator<Item = &'a LeftOut>) {
-    let mut counts = BTreeMap::<&str, usize>::new();
-    left_out.for_each(|file| *counts.entry(file.reason.as_str()).or_default() += 1);
-    for (reason, count) in counts {
-        let files = if count == 1 { "file is" } else { "files are" };
-        note(&format!("{count} {files} left out: {reason}"));
+    // A file may be told of by its set and by its folder.
+    let mut files = BTreeMap::<&str, BTreeSet<&Path>>::new();
+    for file in left_out {
+        files.entry(file.reason.as_str()).or_default().insert(&file.path);
+    }
+    for (reason, files) in files {
+        let name = |path: &&Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let mut names: Vec<String> = files.iter().take(MAX_NAMED_LEFT_OUT).map(name).collect();
+        if files.len() > names.len() {
+            names.push(format!("{} more", files.len() - names.len()));
+        }
+        note(&format!("left out: {} ({reason})", names.join(", ")));
+    }
+}
+
+/// Says that what a person decided in the window plays no part: the same fields give the same file on every machine.
+fn say_decisions(context: &Context, set: &Arc<FieldSet>) {
+    let edits = entries::decided(context, set).edits;
+    if edits.hand != HandWork::default() || edits.positions.is_some() || edits.layout.is_some() {
+        note(
+            "what was decided by hand in the window is not used; `microtome export` writes the mosaic as the window shows it",
+        );
     }
 }
 
@@ -449,7 +493,7 @@ fn note(text: &str) {
 }
 
 /// The report of one mosaic: no times, the same from run to run.
-fn report_of(stitched: &Stitched, light: Option<serde_json::Value>) -> Result<serde_json::Value> {
+fn report_of(stitched: &Stitched, light: Option<LightEstimate>) -> Result<serde_json::Value> {
     let Stitched { set, alignment, .. } = stitched;
     let failed = |e: serde_json::Error| Error::format(format!("the report cannot be written: {e}"), &set.path);
     let mut report = serde_json::to_value(alignment.report.as_ref()).map_err(failed)?;
@@ -467,7 +511,7 @@ fn report_of(stitched: &Stitched, light: Option<serde_json::Value>) -> Result<se
         report.insert("align_channel".into(), channel.into());
         report.insert("findings".into(), alignment.findings.clone().into());
         if let Some(light) = light {
-            report.insert("illumination".into(), light);
+            report.insert("illumination".into(), serde_json::to_value(&light.channels).map_err(failed)?);
         }
     }
     Ok(report)
@@ -478,19 +522,14 @@ fn write_report(file: &Path, mut reports: Vec<serde_json::Value>) -> Result<()> 
         1 => reports.remove(0),
         _ => serde_json::json!({ "sets": reports }),
     };
-    positions::write_whole(file, format!("{report:#}\n").as_bytes(), "cannot write the report")
+    write_whole(file, format!("{report:#}\n").as_bytes(), "cannot write the report")
 }
 
 fn write_places(args: &StitchArgs, places: &[NamedPlace]) -> Result<()> {
     match &args.positions {
         Some(file) => {
-            let ending = file.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-            let is_list = ending.as_deref() == Some("txt");
-            positions::write(
-                file,
-                if is_list { PositionsFormat::TileConfiguration } else { PositionsFormat::Csv },
-                places,
-            )?;
+            let format = if is_list(file) { PositionsFormat::TileConfiguration } else { PositionsFormat::Csv };
+            positions::write(file, format, places)?;
             wrote(file);
             Ok(())
         }
@@ -503,6 +542,11 @@ fn write_places(args: &StitchArgs, places: &[NamedPlace]) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether a list of places is to be Fiji's.
+fn is_list(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt"))
 }
 
 /// The name of one mosaic's image: its own where there are several.

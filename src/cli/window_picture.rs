@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::export::PngWriter;
 use crate::geom::Size;
 use crate::session::{Command, Entry, ImageId, Session};
+use crate::store::Destination;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -43,9 +44,9 @@ pub struct WindowPicture<'a> {
 }
 
 /// Paints it and writes it as PNG.
-pub fn write_png(context: &Context, what: &WindowPicture<'_>, output: &Path) -> Result<()> {
+pub fn write_png(context: &Context, what: &WindowPicture<'_>, to: Destination<'_>) -> Result<()> {
     let rgba = paint(context, what)?;
-    let mut writer = PngWriter::create(output, what.size, None)?;
+    let mut writer = PngWriter::create(to, what.size, None)?;
     let mut rgb = vec![0; what.size.width as usize * 3];
     for row in rgba.chunks_exact(what.size.width as usize * 4) {
         rgb.chunks_exact_mut(3).zip(row.chunks_exact(4)).for_each(|(to, from)| to.copy_from_slice(&from[..3]));

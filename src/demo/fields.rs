@@ -15,6 +15,7 @@ use crate::export::{
 use crate::geom::{Point, Size};
 use crate::pixels::TileFormat;
 use crate::pyramid::Cancel;
+use crate::store::Destination;
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -33,10 +34,11 @@ pub const TRUTH_FILE: &str = "truth/positions.csv";
 const VIGNETTE: f64 = 0.3;
 /// Neighbours overlap by this share of the side.
 const OVERLAP: f64 = 0.10;
-/// How far the stage misses, in pixels an axis: a standard deviation.
-const JITTER_PX: f64 = 4.0;
+/// How far the stage misses, in pixels an axis: a standard deviation. A poor stage, so that the fields are seen to find
+/// their places in a window that shows a pixel for four of theirs.
+const JITTER_PX: f64 = 7.0;
 /// The stage's play: rows that are scanned backwards are moved by this, in pixels.
-const BACKLASH_PX: f64 = 7.0;
+const BACKLASH_PX: f64 = 14.0;
 /// How much the camera is turned against the stage, in radians.
 const TURN: f64 = 0.0009;
 /// Where in the tissue the first field lies, in pixels.
@@ -158,7 +160,7 @@ fn write_field(number: u32, field: &DemoField, path: &Path, cancel: &Cancel) -> 
             })
         })
         .collect();
-    let mut writer = TiledTiffWriter::create(path, &plan)?;
+    let mut writer = TiledTiffWriter::create(Destination::replacing(path), &plan)?;
     let across = FIELD_SIDE / TILE_SIDE;
     let drawn: Vec<Vec<Vec<u8>>> = (0..across * across)
         .into_par_iter()
@@ -213,10 +215,10 @@ mod tests {
         let fields = demo_fields();
         assert_eq!(fields.len(), 30);
         let misses: Vec<Point> = fields.iter().map(|f| f.truth - f.nominal).collect();
-        assert!(misses.iter().all(|m| m.x.abs() < 30.0 && m.y.abs() < 30.0), "{misses:?}");
+        assert!(misses.iter().all(|m| m.x.abs() < 50.0 && m.y.abs() < 50.0), "{misses:?}");
         assert!(misses.iter().filter(|m| m.x.fract().abs() > 0.1).count() > 15);
         let right = |n: usize| fields[n + 1].truth.x - fields[n].truth.x;
-        assert!((0..5).map(right).all(|step| (880.0..960.0).contains(&step)));
+        assert!((0..5).map(right).all(|step| (860.0..985.0).contains(&step)));
     }
 
     #[test]

@@ -19,11 +19,12 @@ use crate::export::{
 use crate::geom::Size;
 use crate::pixels::{TileFormat, halve_into};
 use crate::pyramid::Cancel;
+use crate::store::Destination;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Raised whenever the pictures change, so that a folder of older ones is not taken for these.
-pub const DEMO_EPOCH: u32 = 1;
+pub const DEMO_EPOCH: u32 = 2;
 
 /// Columns of each picture.
 const WIDTH: u32 = 12_000;
@@ -130,8 +131,8 @@ pub fn demo_paths(dir: &Path) -> Vec<PathBuf> {
 /// is there, those that were there included. A part appears only when it is whole.
 pub fn write_demo(
     dir: &Path,
-    progress: &mut dyn FnMut(u64, u64),
-    ready: &mut dyn FnMut(&Path),
+    progress: &mut (dyn FnMut(u64, u64) + Send),
+    ready: &mut (dyn FnMut(&Path) + Send),
     cancel: &Cancel,
 ) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(dir).map_err(|e| Error::io("cannot make the demo's folder", e, dir))?;
@@ -277,7 +278,7 @@ impl<'a> Picture<'a> {
         for &level in &sizes[1..] {
             pages.push(full.iter().map(|&page| plan.add_level(page, level)).collect());
         }
-        let writer = TiledTiffWriter::create(path, &plan)?;
+        let writer = TiledTiffWriter::create(Destination::replacing(path), &plan)?;
         Ok(Self { kind, path, writer, pages, sizes })
     }
 

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::export::{BandSource, ImagePart, MosaicBands, SlideBands};
 use crate::mosaic::MOSAIC;
 use crate::pyramid::{Cancel, SetId};
-use parking_lot::{Condvar, Mutex};
-use std::collections::VecDeque;
+use crate::store::{Destination, Existing};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +31,8 @@ pub enum ExportReport {
     },
     /// It stopped on request; nothing is left of it.
     Cancelled,
-    /// It could not be written; the words are for the user. Nothing is left of it.
+    /// It could not be written, or not under its name; the words are for the user. Nothing is left of it, but for a whole
+    /// file whose name the words say.
     Failed(String),
 }
 
@@ -40,11 +41,13 @@ pub struct ExportTools<'a> {
     /// The image set.
     pub set: &'a OpenSet,
     /// The file to write.
-    pub path: &'a Path,
+    pub to: Destination<'a>,
     /// The pool for packing tiles.
     pub pool: &'a rayon::ThreadPool,
     /// Told units of work done and in all.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Told what the user should know of the file, in words.
+    pub tell: &'a dyn Fn(String),
     /// Stops the work.
     pub cancel: &'a Cancel,
 }
@@ -84,42 +87,10 @@ pub struct ExportJob {
     pub set: SetId,
     /// The file to write.
     pub path: PathBuf,
-    /// Whether a file of that name is replaced.
-    pub replace: bool,
+    /// What becomes of a file of that name.
+    pub existing: Existing,
     /// What writes it.
     pub write: Write,
-}
-
-/// Exports that wait. It is as long as what the user asked for and is not yet written.
-#[derive(Default)]
-pub(super) struct Exports {
-    state: Mutex<(VecDeque<ExportJob>, bool)>,
-    changed: Condvar,
-}
-
-impl Exports {
-    pub(super) fn push(&self, job: ExportJob) {
-        self.state.lock().0.push_back(job);
-        self.changed.notify_one();
-    }
-
-    pub(super) fn stop(&self) {
-        self.state.lock().1 = true;
-        self.changed.notify_all();
-    }
-
-    fn next(&self) -> Option<ExportJob> {
-        let mut state = self.state.lock();
-        loop {
-            if state.1 {
-                return None;
-            }
-            if let Some(job) = state.0.pop_front() {
-                return Some(job);
-            }
-            self.changed.wait(&mut state);
-        }
-    }
 }
 
 /// The thread: writes what waits, until the program ends.
@@ -155,8 +126,12 @@ fn write(shared: &Shared, pool: &rayon::ThreadPool, job: ExportJob, say: &dyn Fn
         shared.send(Event::Progress { job: id, set: Some(job.set), title: "Exporting", done, total });
     };
     progress(0, 0);
-    let tools = ExportTools { set: &set, path: &job.path, pool, progress: &progress, cancel: &cancel };
-    // A fault in a writer leaves the file half written under a temporary name, which goes with it.
+    let tell = |message: String| {
+        shared.send(Event::Problem { set: Some(job.set), message: format!("{message}, {}", job.path.display()) });
+    };
+    let to = Destination { path: &job.path, existing: job.existing };
+    let tools = ExportTools { set: &set, to, pool, progress: &progress, tell: &tell, cancel: &cancel };
+    // A fault in a writer leaves a file half written that has not got its name, and goes with the writer.
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (job.write)(&tools)));
     let outcome = outcome.unwrap_or_else(|_| {
         Err(Error::unsupported("writing stopped because of a fault in Microtome, please report it", &job.path))
@@ -194,7 +169,7 @@ fn check_target(set: &OpenSet, job: &ExportJob) -> Result<Target> {
     }
     match std::fs::symlink_metadata(&job.path) {
         Ok(there) if there.is_dir() => Err(Error::unsupported("this is a folder, choose another name", &job.path)),
-        Ok(_) if !job.replace => Ok(Target::Taken),
+        Ok(_) if job.existing == Existing::Keep => Ok(Target::Taken),
         Ok(_) => Ok(Target::Free),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Target::Free),
         Err(e) => Err(Error::io("cannot look at", e, &job.path)),

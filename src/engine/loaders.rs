@@ -14,12 +14,15 @@ use std::time::{Duration, Instant};
 /// How long a loader works on what one coarse tile needs before it looks at the wish list again.
 const LOADER_TURN: Duration = Duration::from_millis(15);
 
+/// A fused tile is shown anew when one in so many of the parts that it lacked has come.
+const LEAST_NEWS: usize = 16;
+
 /// Incomplete coarse tiles that are shown anew in one round.
 const MAX_REFRESHED: usize = 16;
 
 pub(super) fn loader(shared: &Arc<Shared>) {
     // What was last shown of an incomplete tile, so that the same picture is not sent twice.
-    let mut shown: HashMap<(SetId, TileKey), u64> = HashMap::new();
+    let mut shown: HashMap<(SetId, TileKey), There> = HashMap::new();
     loop {
         match shared.wishes.next() {
             Task::Stop => return,
@@ -36,7 +39,11 @@ pub(super) fn loader(shared: &Arc<Shared>) {
                 if shown.len() > 4 * MAX_REFRESHED * MAX_REFRESHED {
                     shown.clear();
                 }
-                contained(shared, Some(id), "Showing progress", || refresh(shared, id, &keys, &mut shown));
+                let sent = contained(shared, Some(id), "Showing progress", || refresh(shared, id, &keys, &mut shown));
+                if sent != Some(true) {
+                    // Nothing waits for the window to take it: the next round may come.
+                    shared.wishes.delivered([]);
+                }
             }
         }
     }
@@ -166,17 +173,46 @@ fn sample(shared: &Shared, request: &SampleRequest) {
     shared.send(Event::Sample { set: request.set, field, x: request.x, y: request.y, values, source });
 }
 
-/// Shows anew what is there of incomplete tiles, where more is there than was last shown.
-fn refresh(shared: &Shared, id: SetId, keys: &[TileKey], shown: &mut HashMap<(SetId, TileKey), u64>) {
-    let Some(set) = shared.set(id) else { return };
+/// How much was there of an incomplete tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    /// Of a stored tile: the bits of its coverage.
+    Parts(u64),
+    /// Of a fused tile: of which generation it is, and how many tiles of fields it lacks.
+    Without { generation: u64, lacking: usize },
+}
+
+impl There {
+    /// Whether so much more is there than `before` that the tile is worth putting together again.
+    fn is_worth_showing(self, before: Option<Self>) -> bool {
+        match (self, before) {
+            (Self::Parts(0), _) => false,
+            // A coarse tile of a large mosaic is made of hundreds of fields: not anew for each of them.
+            (Self::Without { generation, lacking }, Some(Self::Without { generation: shown, lacking: lacked }))
+                if generation == shown =>
+            {
+                lacking + (lacked / LEAST_NEWS).max(1) <= lacked
+            }
+            (there, before) => Some(there) != before,
+        }
+    }
+}
+
+/// Shows anew what is there of incomplete tiles, where more is there than was last shown. Whether any was.
+fn refresh(shared: &Shared, id: SetId, keys: &[TileKey], shown: &mut HashMap<(SetId, TileKey), There>) -> bool {
+    let mut sent = false;
+    let Some(set) = shared.set(id) else { return sent };
     for &key in keys.iter().take(MAX_REFRESHED) {
         let fuser = set.fuser().filter(|_| key.plane.field == MOSAIC);
         let there = match &fuser {
             // Fewer missing fields are more to show, and so are other places.
-            Some(fuser) => (fuser.geometry().generation << 32) + fuser.missing(key).len() as u64,
-            None => set.pyramid.provisional_coverage(key),
+            Some(fuser) => {
+                let generation = fuser.geometry().generation;
+                There::Without { generation, lacking: fuser.missing(key).len() }
+            }
+            None => There::Parts(set.pyramid.provisional_coverage(key)),
         };
-        if (there == 0 && fuser.is_none()) || shown.get(&(id, key)) == Some(&there) {
+        if !there.is_worth_showing(shown.get(&(id, key)).copied()) {
             continue;
         }
         let provisional = match &fuser {
@@ -187,9 +223,41 @@ fn refresh(shared: &Shared, id: SetId, keys: &[TileKey], shown: &mut HashMap<(Se
             Ok(Some(tile)) => {
                 shown.insert((id, key), there);
                 shared.send(Event::Tile(Arc::new(tile)));
+                sent = true;
             }
             Ok(None) => {}
-            Err(error) => return shared.send(Event::Problem { set: Some(id), message: error.to_string() }),
+            Err(error) => {
+                shared.send(Event::Problem { set: Some(id), message: error.to_string() });
+                return sent;
+            }
         }
+    }
+    sent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fused_tile_of_many_fields_is_not_put_together_again_for_each_of_them() {
+        let lacks = |lacking| There::Without { generation: 1, lacking };
+        assert!(lacks(800).is_worth_showing(None));
+        assert!(!lacks(790).is_worth_showing(Some(lacks(800))));
+        assert!(lacks(750).is_worth_showing(Some(lacks(800))));
+        assert!(lacks(2).is_worth_showing(Some(lacks(3))), "of the last few, every one shows");
+        assert!(!lacks(3).is_worth_showing(Some(lacks(3))));
+        assert!(
+            There::Without { generation: 2, lacking: 800 }.is_worth_showing(Some(lacks(3))),
+            "the fields stand otherwise"
+        );
+    }
+
+    #[test]
+    fn a_stored_tile_is_shown_anew_whenever_its_parts_differ() {
+        assert!(!There::Parts(0).is_worth_showing(None));
+        assert!(There::Parts(1).is_worth_showing(None));
+        assert!(!There::Parts(1).is_worth_showing(Some(There::Parts(1))));
+        assert!(There::Parts(3).is_worth_showing(Some(There::Parts(1))));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The window and the command line push requests into [`Engine`] and take [`Event`]s out. No call here waits.
 
+mod errands;
 mod export;
 mod fill;
 mod loaders;
@@ -9,6 +10,8 @@ mod mosaic;
 mod open;
 mod opener;
 mod opening;
+mod painter;
+mod queue;
 mod record;
 mod show;
 mod statistics;
@@ -35,6 +38,7 @@ use crate::pixels::ValueCoding;
 use crate::pyramid::{AssociatedInfo, Cancel, Coverage, Gaps, ImageInfo, PlaneId, SetId, TileKey, TilePixels};
 use crate::store::{self, FREE_DISK_FLOOR_BYTES, Persist, Quota, QuotaOptions};
 use parking_lot::Mutex;
+use queue::Queue;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -85,10 +89,31 @@ impl EngineConfig {
         Texts::new(self.data_dir.clone()).load(name)
     }
 
+    /// The folder that a command line has to name to find the same settings and decisions, absolute; `None` where it
+    /// finds them without.
+    pub fn cache_folder_to_name(&self) -> Option<PathBuf> {
+        if home_folders().is_some_and(|(_, data_dir)| data_dir == self.data_dir) {
+            return None;
+        }
+        let folder = self.data_dir.parent().filter(|folder| settings_in(folder) == self.data_dir)?;
+        std::path::absolute(folder).ok()
+    }
+
     /// Whether stores outlive the run.
     pub fn persist(&self) -> Persist {
         if self.no_cache { Persist::Discard } else { Persist::Keep }
     }
+}
+
+/// Where decoded images, and where settings are kept when nothing else is asked for; `None` where the user has no home.
+pub fn home_folders() -> Option<(PathBuf, PathBuf)> {
+    let home = directories::ProjectDirs::from("", "", "microtome")?;
+    Some((home.cache_dir().to_owned(), home.data_dir().to_owned()))
+}
+
+/// Where settings are kept in a cache folder that was named.
+pub fn settings_in(cache_dir: &std::path::Path) -> PathBuf {
+    cache_dir.join("settings")
 }
 
 /// Called from any thread when there are events to take: the window asks for a repaint.
@@ -184,8 +209,10 @@ pub enum Event {
     Opened(Arc<OpenedSet>),
     /// A path stands for these others, each of which is reported by itself; for none where it became part of another.
     Resolved { path: PathBuf, paths: Vec<PathBuf> },
-    /// A path could not be opened.
-    OpenFailed { path: PathBuf, message: String },
+    /// So many files of a folder were opened as a mosaic, and there are more like them.
+    PartOpened { folder: PathBuf, files: usize },
+    /// A path could not be opened; `try_again` says whether it may work at another time.
+    OpenFailed { path: PathBuf, message: String, try_again: bool },
     /// A tile is ready for the GPU.
     Tile(Arc<TilePixels>),
     /// A tile cannot be read: draw it hatched.
@@ -214,7 +241,7 @@ pub enum Event {
     Associated { set: SetId, index: usize, size: Size, rgb: Arc<Vec<u8>> },
     /// A text that [`Engine::load_text`] asked for; `None` where there is no such file.
     Text { name: String, text: Option<String> },
-    /// The demo image is there and is being opened.
+    /// A part of the demo is there, the fields first.
     DemoReady { path: PathBuf },
 }
 
@@ -243,7 +270,9 @@ struct Shared {
     requests: threads::Requests,
     fills: threads::Fills,
     alignments: mosaic::Alignments,
-    exports: export::Exports,
+    exports: Queue<export::ExportJob>,
+    paintings: painter::Paintings,
+    errands: Queue<errands::Errand>,
     texts: Texts,
     next_set: AtomicU32,
     next_job: AtomicU64,
@@ -310,7 +339,9 @@ impl Engine {
             requests: threads::Requests::default(),
             fills: threads::Fills::default(),
             alignments: mosaic::Alignments::default(),
-            exports: export::Exports::default(),
+            exports: Queue::default(),
+            paintings: painter::Paintings::default(),
+            errands: Queue::default(),
             texts,
             next_set: AtomicU32::new(1),
             next_job: AtomicU64::new(1),
@@ -324,14 +355,24 @@ impl Engine {
         Ok(Self { shared, threads, _private_cache: private })
     }
 
+    /// The folders that the program keeps its own files in.
+    pub fn own_folders(&self) -> Vec<PathBuf> {
+        vec![self.shared.config.cache_dir.clone(), self.shared.config.data_dir.clone()]
+    }
+
+    /// The folder that a command line has to name to find what this engine keeps: [`EngineConfig::cache_folder_to_name`].
+    pub fn cache_folder_to_name(&self) -> Option<PathBuf> {
+        self.shared.config.cache_folder_to_name()
+    }
+
     /// Opens a file or folder in the background: [`Event::Opened`] or [`Event::OpenFailed`].
     pub fn open(&self, path: PathBuf) {
         self.open_as(OpenAs::Found(path));
     }
 
-    /// Makes the demo image if it is not there (with progress), then [`Event::DemoReady`].
+    /// Paints the parts of the demo that are not there (with progress), and says of each that it is: [`Event::DemoReady`].
     pub fn demo(&self) {
-        self.shared.requests.push(threads::Request::Demo);
+        self.shared.paintings.want();
     }
 
     /// Replaces the wish list: what the view lacks, most wanted first; then what it may need soon. Of a mosaic,
@@ -392,9 +433,9 @@ impl Engine {
         show::show_in_folder(&self.shared, path);
     }
 
-    /// Lends an open set to a short piece of work that a person waits for.
+    /// Lends an open set to a piece of work that a person waits for, after those before it.
     pub fn with_set(&self, set: SetId, work: Box<dyn FnOnce(&OpenSet) + Send>) {
-        self.shared.requests.push(threads::Request::WithSet(set, work));
+        self.shared.errands.push((set, work));
     }
 
     /// Stops a job.
@@ -469,6 +510,8 @@ impl Drop for Engine {
         self.shared.fills.stop();
         self.shared.alignments.stop();
         self.shared.exports.stop();
+        self.shared.paintings.stop();
+        self.shared.errands.stop();
         self.shared.texts.stop();
         let until = Instant::now() + QUIT_WAIT;
         for thread in self.threads.drain(..) {

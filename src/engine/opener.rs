@@ -1,15 +1,14 @@
 //! The `opener` thread: it answers requests that a person waits for.
 
 use super::loaders::report_failures;
-use super::threads::{PROGRESS_INTERVAL, Request, contained, update_memory};
+use super::threads::{Request, contained, update_memory};
 use super::{Event, LoadedPositions, OpenSet, SampledFields, Shared, opening, statistics, thumbnails};
 use crate::error::Error;
 use crate::image_set::positions::{self, PositionsFormat};
-use crate::pyramid::{Cancel, ChannelRole, PlaneId, SetId};
+use crate::pyramid::{ChannelRole, PlaneId, SetId};
 use crate::store;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 /// The thread.
 pub(super) fn opener(shared: &Arc<Shared>) {
@@ -21,7 +20,6 @@ pub(super) fn opener(shared: &Arc<Shared>) {
 fn answer(shared: &Arc<Shared>, request: Request) {
     match request {
         Request::Open(how) => opening::open(shared, how),
-        Request::Demo => demo(shared),
         Request::Associated(id, index) => associated(shared, id, index),
         Request::Thumbnails(paths) => {
             for path in paths {
@@ -38,11 +36,6 @@ fn answer(shared: &Arc<Shared>, request: Request) {
                 shared.send(Event::Text { name, text: None });
             }
         },
-        Request::WithSet(id, work) => {
-            if let Some(set) = shared.set(id) {
-                work(&set);
-            }
-        }
         Request::Release(set) => drop(set),
         Request::SavePositions(id, path) => save_positions(shared, id, path),
         Request::LoadPositions(id, path) => load_positions(shared, id, path),
@@ -105,21 +98,6 @@ fn load_positions(shared: &Shared, id: SetId, path: PathBuf) {
         }
         Err(error) => shared.send(Event::Problem { set: Some(id), message: error.to_string() }),
     }
-}
-
-fn demo(shared: &Arc<Shared>) {
-    let (job, cancel) = shared.begin_job(&Cancel::default());
-    let mut last = Instant::now();
-    let mut progress = |done: u64, total: u64| {
-        if last.elapsed() >= PROGRESS_INTERVAL {
-            last = Instant::now();
-            shared.send(Event::Progress { job, set: None, title: "Painting the demo", done, total });
-        }
-    };
-    // What is there is shown while the rest is painted.
-    let mut ready = |path: &Path| shared.send(Event::DemoReady { path: path.to_owned() });
-    let written = crate::demo::write_demo(&shared.config.data_dir.join("demo"), &mut progress, &mut ready, &cancel);
-    shared.end_job(job, written.map(|_| ()));
 }
 
 fn associated(shared: &Shared, id: SetId, index: usize) {

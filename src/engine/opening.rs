@@ -5,6 +5,7 @@ use super::{Event, MosaicEdits, OpenSet, OpenedSet, Opening, Shared, mosaic::edi
 use crate::error::{Error, Result};
 use crate::image_set::{self, Entry, FieldSet, LeftOut, Resolved};
 use crate::pyramid::SetId;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,19 +67,31 @@ impl OpenAs {
 /// Opens what was asked for, and says of every path what became of it.
 pub(super) fn open(shared: &Arc<Shared>, how: OpenAs) {
     let asked = how.paths();
-    let resolved = match resolve(&how) {
-        Ok(resolved) => resolved,
-        Err(error) => {
-            let message = error.to_string();
+    // Names and pixels of any file are looked at: a fault in that must not leave the place open for ever.
+    let resolved = std::panic::catch_unwind(AssertUnwindSafe(|| resolve(&how)));
+    let resolved = match resolved {
+        Ok(Ok(resolved)) => resolved,
+        failed => {
+            let (message, try_again) = match failed {
+                Ok(Err(error)) => (error.to_string(), error.may_pass()),
+                _ => (
+                    "telling what these files are stopped because of a fault in Microtome, please report it".into(),
+                    false,
+                ),
+            };
             return asked.into_iter().for_each(|path| {
-                shared.send(Event::OpenFailed { path, message: message.clone() });
+                shared.send(Event::OpenFailed { path, message: message.clone(), try_again });
             });
         }
     };
     tell_left_out(shared, &asked, &resolved.left_out);
+    let mut entries = resolved.entries;
+    let parts = match &how {
+        OpenAs::Several(files) | OpenAs::Together { files, .. } => name_parts(shared, files, &mut entries),
+        OpenAs::Found(_) | OpenAs::Separate(_) | OpenAs::Named { .. } => Vec::new(),
+    };
     let is_open = |path: &Path| shared.sets.lock().values().any(|set| set.opened.path == path);
     let is_asked = |entry: &Entry| asked.iter().any(|path| path == entry.path());
-    let entries = resolved.entries;
     // A folder's place goes to what is in it; files that make one mosaic give theirs to it.
     let mut new: Vec<PathBuf> =
         entries.iter().filter(|entry| !is_asked(entry)).map(|entry| entry.path().to_owned()).collect();
@@ -87,7 +100,6 @@ pub(super) fn open(shared: &Arc<Shared>, how: OpenAs) {
             shared.send(Event::Resolved { path, paths: std::mem::take(&mut new) });
         }
     }
-    let chosen = matches!(how, OpenAs::Together { .. });
     let pattern = match &how {
         OpenAs::Together { pattern, .. } | OpenAs::Named { pattern, .. } => Pattern::Given(pattern.clone()),
         OpenAs::Found(_) | OpenAs::Several(_) | OpenAs::Separate(_) => Pattern::AsKept,
@@ -95,8 +107,64 @@ pub(super) fn open(shared: &Arc<Shared>, how: OpenAs) {
     for entry in
         entries.into_iter().filter(|entry| asked.iter().any(|path| path == entry.path()) || !is_open(entry.path()))
     {
-        open_entry(shared, &entry, chosen, &pattern);
+        let part = parts.iter().find(|part| part.path == entry.path());
+        let chosen = part.is_some() || matches!(how, OpenAs::Together { .. });
+        let is_open = open_entry(shared, &entry, chosen, &pattern);
+        if let Some(part) = part.filter(|_| is_open) {
+            shared.send(Event::PartOpened { folder: part.folder.clone(), files: part.files });
+        }
     }
+}
+
+/// Fields that were opened by themselves, where there are more files like theirs.
+struct Part {
+    /// What it is called instead of its folder.
+    path: PathBuf,
+    folder: PathBuf,
+    files: usize,
+}
+
+/// Fields of chosen files are called after the files where their folder holds others: the folder stands for all of them.
+fn name_parts(shared: &Shared, chosen: &[PathBuf], entries: &mut [Entry]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for entry in entries {
+        let Entry::Fields(fields) = entry else { continue };
+        if chosen.iter().any(|path| fields.path.starts_with(path)) || !has_more(fields, chosen) {
+            continue;
+        }
+        let folder = fields.path.clone();
+        let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (Some(first), Some(last)) = (fields.files.iter().min(), fields.files.iter().max()) else { continue };
+        let between = if fields.files.len() == 2 { "+" } else { "…" };
+        let name = format!("{} {between} {}", stem(first), stem(last));
+        // Other files between the same two are another mosaic.
+        let is_taken = |path: &Path| {
+            let sets = shared.sets.lock();
+            let of = |set: &OpenSet| set.mosaic.as_ref().map(|m| m.set.fields.files.clone());
+            sets.values().any(|set| set.opened.path == path && of(set).as_ref() != Some(&fields.files))
+        };
+        let numbered = |n: usize| if n == 1 { name.clone() } else { format!("{name} ({n})") };
+        let Some(name) = (1..).map(numbered).find(|name| !is_taken(&folder.join(name))) else { continue };
+        let path = folder.join(&name);
+        parts.push(Part { path: path.clone(), folder, files: fields.files.len() });
+        *fields = Arc::new(FieldSet { path, name, ..FieldSet::clone(fields) });
+    }
+    parts
+}
+
+/// Whether there are files like those of the fields beside them that were not chosen.
+fn has_more(fields: &FieldSet, chosen: &[PathBuf]) -> bool {
+    let chosen: BTreeSet<&Path> = chosen.iter().chain(&fields.files).map(PathBuf::as_path).collect();
+    let ending = |path: &Path| path.extension().map(|ending| ending.to_ascii_lowercase());
+    let endings: BTreeSet<_> = fields.files.iter().map(|file| ending(file)).collect();
+    let is_more = |path: &Path| {
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        !is_hidden && endings.contains(&ending(path)) && !chosen.contains(path) && path.is_file()
+    };
+    let folders: BTreeSet<&Path> = fields.files.iter().filter_map(|file| file.parent()).collect();
+    // A folder that cannot be listed has nothing more to offer.
+    let listed = folders.into_iter().filter_map(|folder| std::fs::read_dir(folder).ok());
+    listed.flatten().filter_map(|file| file.ok()).any(|file| is_more(&file.path()))
 }
 
 /// The pattern of a mosaic's names.
@@ -121,7 +189,8 @@ fn resolve(how: &OpenAs) -> Result<Resolved> {
     }
 }
 
-fn open_entry(shared: &Arc<Shared>, entry: &Entry, chosen: bool, pattern: &Pattern) {
+/// Opens it, or says why not; whether it is open.
+fn open_entry(shared: &Arc<Shared>, entry: &Entry, chosen: bool, pattern: &Pattern) -> bool {
     let path = entry.path().to_owned();
     let id = SetId(shared.next_set.fetch_add(1, Ordering::Relaxed));
     let opened = std::panic::catch_unwind(AssertUnwindSafe(|| match entry {
@@ -143,11 +212,17 @@ fn open_entry(shared: &Arc<Shared>, entry: &Entry, chosen: bool, pattern: &Patte
             // Other files are opened first; this is asked for at once after them.
             shared.requests.push(Request::Statistics(set));
             shared.fills.push(id);
+            true
         }
-        Ok(Err(error)) => shared.send(Event::OpenFailed { path, message: error.to_string() }),
+        Ok(Err(error)) => {
+            let try_again = error.may_pass();
+            shared.send(Event::OpenFailed { path, message: error.to_string(), try_again });
+            false
+        }
         Err(_) => {
             let message = format!("this file stops its reader, please report it: {}", path.display());
-            shared.send(Event::OpenFailed { path, message });
+            shared.send(Event::OpenFailed { path, message, try_again: false });
+            false
         }
     }
 }
@@ -234,7 +309,7 @@ fn fingerprint_of(fields: &FieldSet) -> String {
 fn tell_left_out(shared: &Shared, asked: &[PathBuf], left_out: &[LeftOut]) {
     let is_hidden = |l: &&LeftOut| l.path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let told: Vec<&LeftOut> = left_out.iter().filter(|l| !is_hidden(l)).collect();
-    let Some(first) = asked.first().filter(|_| !told.is_empty()) else { return };
+    let Some(first) = told.first() else { return };
     let name = |l: &&LeftOut| {
         let name = l.path.file_name().unwrap_or(l.path.as_os_str()).to_string_lossy().into_owned();
         format!("{name} ({})", l.reason)
@@ -243,6 +318,10 @@ fn tell_left_out(shared: &Shared, asked: &[PathBuf], left_out: &[LeftOut]) {
     if told.len() > names.len() {
         names.push(format!("{} more", told.len() - names.len()));
     }
-    let message = format!("Left out: {}, {}", names.join(", "), first.display());
+    // The folder that they lie in, or the file itself where it was asked for by its name.
+    let is_asked = asked.contains(&first.path);
+    let place = if is_asked && told.len() == 1 { Some(first.path.as_path()) } else { first.path.parent() };
+    let place = place.unwrap_or(&first.path).display();
+    let message = format!("Left out: {}, {place}", names.join(", "));
     shared.send(Event::Problem { set: None, message });
 }

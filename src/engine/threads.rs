@@ -3,14 +3,18 @@
 //! - `opener` answers requests that a person waits for: opening, associated pictures, thumbnails, settings.
 //! - `tile-loader-N` bring tiles from the wish list.
 //! - `filler` fills one set after the other with the `work-N` pool, which runs at low priority.
+//! - `errands` does what may take a moment with an open set: painting the view for the clipboard, estimating a size.
 //! - `exporter` writes files, with a pool of its own: jobs of the other hold their threads until they end.
 //! - `aligner` aligns one mosaic after the other with the filler's pool, and comes before the filler.
+//! - `painter` paints the demo, in a pool of its own at low priority.
 //! - `settings` writes small texts.
 
+use super::errands::errands;
 use super::export::exporter;
 use super::loaders::loader;
 use super::mosaic::{aligner, fill_fields};
 use super::opener::opener;
+use super::painter::painter;
 use super::{Event, FillWatch, JobId, OpenAs, OpenSet, Shared, fill_set, tiles_to_fill};
 use crate::error::{Error, Result};
 use crate::pyramid::{Cancel, SetId, TileKey};
@@ -33,12 +37,10 @@ pub(super) const YIELD: Duration = Duration::from_millis(2);
 /// What the opener is asked for.
 pub(super) enum Request {
     Open(OpenAs),
-    Demo,
     Associated(SetId, usize),
     Thumbnails(Vec<PathBuf>),
     Forget(PathBuf),
     LoadText(String),
-    WithSet(SetId, Box<dyn FnOnce(&OpenSet) + Send>),
     Release(Arc<OpenSet>),
     /// Write the places of a mosaic's fields.
     SavePositions(SetId, PathBuf),
@@ -143,9 +145,11 @@ pub(super) fn start(shared: &Arc<Shared>, loaders: usize, workers: usize) -> Res
     let pool = Arc::new(work_pool(workers)?);
     let (fillers, exporters) = (pool.clone(), work_pool(workers)?);
     threads.push(spawn("opener", shared, opener)?);
+    threads.push(spawn("errands", shared, errands)?);
     threads.push(spawn("filler", shared, move |shared| filler(shared, &fillers))?);
     threads.push(spawn("exporter", shared, move |shared| exporter(shared, &exporters))?);
     threads.push(spawn("aligner", shared, move |shared| aligner(shared, &pool))?);
+    threads.push(spawn("painter", shared, painter)?);
     threads.push(spawn("settings", shared, |shared| {
         shared.texts.work(|error| shared.send(Event::Problem { set: None, message: error.to_string() }));
     })?);

@@ -32,8 +32,14 @@ pub(super) fn make(set: &OpenSet, cache_dir: &Path) -> Result<Option<(Size, Vec<
     if from.width > image.tile_side || from.height > image.tile_side {
         return Ok(None);
     }
+    // Of a mosaic the part of its frame that holds fields.
+    let whole = image.size.rect();
+    let whole = set.mosaic.as_ref().map_or(whole, |mosaic| mosaic.geometry().extent.intersect(whole));
+    if whole.is_empty() {
+        return Ok(None);
+    }
     let aspect = image.um_per_px.map_or(1.0, |[x, y]| y / x);
-    let (width, height) = (f64::from(image.size.width), f64::from(image.size.height) * aspect);
+    let (width, height) = (f64::from(whole.width), f64::from(whole.height) * aspect);
     let scale = f64::from(THUMBNAIL_SIDE) / width.max(height);
     let size = Size::new(((width * scale) as u32).max(1), ((height * scale) as u32).max(1));
     let mut sums = vec![0f32; size.area() as usize * 3];
@@ -59,11 +65,21 @@ pub(super) fn make(set: &OpenSet, cache_dir: &Path) -> Result<Option<(Size, Vec<
             (shown.min, shown.max) = (found.window.min, found.window.max);
         }
         let bpp = tile.format.bytes_per_px();
+        // The middle of the source pixels: a thumbnail is not looked at closely.
+        let [column_of, row_of] = [
+            (whole.x, whole.width, size.width, image.size.width, from.width),
+            (whole.y, whole.height, size.height, image.size.height, from.height),
+        ]
+        .map(|(start, length, count, all, of_level)| {
+            move |n: u32| {
+                let at = f64::from(start) + (f64::from(n) + 0.5) * f64::from(length) / f64::from(count);
+                ((at * f64::from(of_level) / f64::from(all)) as usize).min(of_level as usize - 1)
+            }
+        });
         for y in 0..size.height {
-            // The middle of the source pixels: a thumbnail is not looked at closely.
-            let row = (u64::from(2 * y + 1) * u64::from(from.height) / u64::from(2 * size.height)) as usize;
+            let row = row_of(y);
             for x in 0..size.width {
-                let column = (u64::from(2 * x + 1) * u64::from(from.width) / u64::from(2 * size.width)) as usize;
+                let column = column_of(x);
                 let px = &tile.bytes[(row * tile.side as usize + column) * bpp..][..bpp];
                 let at = (y * size.width + x) as usize * 3;
                 add(&mut sums[at..at + 3], tile.format, px, &shown);

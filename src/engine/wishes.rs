@@ -17,6 +17,10 @@ const MAX_UNDELIVERED: usize = 80;
 /// How often coarse tiles that are still incomplete are shown anew.
 const REFRESH: Duration = Duration::from_millis(250);
 
+/// A fused tile in the making is worked on for this long before all the others are looked at again: fields that lie
+/// together are seen sooner than as many that are scattered over the view.
+const FOCUS: Duration = Duration::from_millis(400);
+
 /// A loader without anything to do looks again after this long at the earliest.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
 
@@ -80,6 +84,10 @@ struct State {
     brought: HashSet<(SetId, TileKey)>,
     /// Worked on in this round: others come first, so that one coarse tile does not hold up what is ready.
     tried: HashSet<TileKey>,
+    /// Until when loaders stay with the fused tile where one looks.
+    focus_until: Option<Instant>,
+    /// The set has just come to be looked at: its first picture goes before everything else.
+    is_new: bool,
     /// In the hands of other threads: not tried again for a moment.
     later: HashSet<TileKey>,
     /// Tried, and only parts of them are there; shown anew from time to time.
@@ -87,6 +95,8 @@ struct State {
     refreshed: Option<Instant>,
     /// Incomplete tiles were shown anew and the window has not taken them yet.
     refresh_pending: bool,
+    /// The window has taken a tile of the set since it looks at it.
+    is_seen: bool,
     /// Loaders at work on a tile.
     active: usize,
     stopped: bool,
@@ -99,9 +109,11 @@ impl WishList {
         prefetch.truncate(MAX_WISHES);
         let mut state = self.state.lock();
         if state.set != set {
+            state.is_seen = false;
             state.later.clear();
             state.incomplete.clear();
             state.tried.clear();
+            (state.focus_until, state.is_new) = (Some(Instant::now() + FOCUS), true);
         }
         if state.set != set || state.generation != generation {
             // Other fields lie under a fused tile now, or the same ones elsewhere.
@@ -204,6 +216,7 @@ impl WishList {
             }
         }
         if !keys.is_empty() {
+            state.is_seen = true;
             state.wishes.retain(|key| !keys.contains(key));
             state.prefetch.retain(|key| !keys.contains(key));
         }
@@ -225,6 +238,18 @@ impl WishList {
         }
     }
 
+    /// Waits until all that the view of a set lacked was brought and taken, at most `timeout`.
+    pub fn wait_for_view(&self, set: SetId, timeout: Duration) {
+        let until = Instant::now() + timeout;
+        let mut state = self.state.lock();
+        let is_up = |state: &State| state.set == set && state.is_seen && state.wishes.is_empty();
+        while !state.stopped && !is_up(&state) {
+            if self.changed.wait_until(&mut state, until).timed_out() {
+                return;
+            }
+        }
+    }
+
     /// Ends all loaders.
     pub fn stop(&self) {
         self.state.lock().stopped = true;
@@ -233,6 +258,13 @@ impl WishList {
 }
 
 impl State {
+    /// The fused tile where one looks: the most wanted one of the finest level.
+    fn focus(&self, free: impl Fn(&TileKey) -> bool) -> Option<TileKey> {
+        let fused = self.wishes.iter().filter(|key| key.plane.field == MOSAIC && free(key));
+        // Of equals, the first is the most wanted.
+        fused.min_by_key(|key| key.level).copied()
+    }
+
     fn pick(&mut self) -> Option<(SetId, TileKey)> {
         let set = self.set;
         let free = |state: &Self, key: &TileKey| {
@@ -241,10 +273,14 @@ impl State {
             !is_held && !state.refused.contains(&tile) && !state.later.contains(key)
         };
         let fresh = self.wishes.iter().find(|key| !self.tried.contains(key) && free(self, key)).copied();
-        let wish = fresh.or_else(|| {
+        let now = Instant::now();
+        let is_focused = self.focus_until.is_some_and(|until| now < until);
+        let focus = self.focus(|key| free(self, key)).filter(|_| is_focused && (self.is_new || fresh.is_none()));
+        let wish = focus.or(fresh).or_else(|| {
             // A round is over: all that is left was worked on once.
             let again = self.wishes.iter().find(|key| free(self, key)).copied();
             self.tried.clear();
+            (self.focus_until, self.is_new) = (Some(now + FOCUS), false);
             again
         });
         wish.or_else(|| self.prefetch.iter().find(|key| free(self, key)).copied()).map(|key| (set, key))
@@ -257,6 +293,28 @@ mod tests {
 
     fn key(x: u32) -> TileKey {
         TileKey { plane: PlaneId::default(), level: 0, x, y: 0 }
+    }
+
+    #[test]
+    fn a_view_is_up_once_all_that_it_lacked_was_taken() {
+        const NOT_AT_ALL: Duration = Duration::ZERO;
+        let (list, set) = (WishList::default(), SetId(1));
+        let is_up = || {
+            let began = Instant::now();
+            list.wait_for_view(set, Duration::from_secs(60));
+            began.elapsed() < Duration::from_secs(30)
+        };
+        list.replace(set, 1, vec![key(0), key(1)], Vec::new());
+        list.wait_for_view(set, NOT_AT_ALL);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(is_up);
+            list.delivered([(set, key(0))]);
+            list.delivered([(set, key(1))]);
+            assert!(waiting.join().expect("no panic"));
+        });
+        // Another set is looked at: the time is all that ends the wait.
+        list.replace(SetId(2), 1, vec![key(0)], Vec::new());
+        list.wait_for_view(set, NOT_AT_ALL);
     }
 
     #[test]
@@ -313,6 +371,23 @@ mod tests {
         assert_eq!(list.next(), Task::Load(SetId(1), key(2)));
         list.brought(SetId(1), key(2));
         assert_eq!(list.next(), Task::Load(SetId(1), key(1)), "its turn comes again");
+    }
+
+    fn fused(level: u8, x: u32) -> TileKey {
+        TileKey { plane: PlaneId { field: MOSAIC, ..PlaneId::default() }, level, x, y: 0 }
+    }
+
+    #[test]
+    fn the_fields_where_one_looks_come_before_all_others_of_a_new_mosaic() {
+        let list = WishList::default();
+        list.replace(SetId(1), 1, vec![fused(3, 0), fused(1, 5), fused(1, 6)], vec![]);
+        assert_eq!(list.next(), Task::Load(SetId(1), fused(1, 5)));
+        list.put_back(SetId(1), fused(1, 5), Again::Soon);
+        assert_eq!(list.next(), Task::Refresh(SetId(1), vec![fused(1, 5)]));
+        assert_eq!(list.next(), Task::Load(SetId(1), fused(1, 5)), "loaders stay with it");
+        assert_eq!(list.next(), Task::Load(SetId(1), fused(1, 6)), "a second loader takes the next one");
+        list.put_back(SetId(1), fused(1, 5), Again::Later);
+        assert_eq!(list.next(), Task::Load(SetId(1), fused(3, 0)), "others hold what the best one lacks");
     }
 
     #[test]

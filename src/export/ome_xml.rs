@@ -26,8 +26,8 @@ pub struct OmeImage<'a> {
     pub objective: Option<f64>,
 }
 
-/// Who says so, for notes: the name of a key in a list of them.
-const NOTES_NAMESPACE: &str = "microtome/original-metadata";
+/// What tells our notes from those of other programs.
+const NOTES_NAMESPACE: &str = "microtome/notes";
 
 /// OME-XML, as ASCII, for an image whose pages are its channels, then its focus positions, then its times.
 pub fn ome_xml(image: &OmeImage<'_>) -> String {

@@ -2,27 +2,56 @@
 
 use crate::error::{Error, Result};
 use crate::geom::Size;
-use std::io::{BufWriter, Write as _};
+use crate::store::{Destination, WholeFile};
+use parking_lot::Mutex;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// PNG counts by the metre.
 const METRES_PER_INCH: f64 = 0.0254;
 
 /// Writes a picture; it appears under its name with [`PngWriter::finish`], and not at all otherwise.
 pub struct PngWriter {
-    rows: png::StreamWriter<'static, BufWriter<std::fs::File>>,
-    temporary: tempfile::NamedTempFile,
-    path: PathBuf,
+    rows: Rows<File>,
+    whole: WholeFile,
 }
 
 impl PngWriter {
-    /// Starts a picture that will be `path`; the folder must exist.
+    /// Starts a picture; the folder must exist.
     ///
     /// `dpi` notes dots an inch.
-    pub fn create(path: &Path, size: Size, dpi: Option<f64>) -> Result<Self> {
-        let temporary = super::temporary_beside(path)?;
-        let file = temporary.as_file().try_clone().map_err(|e| Error::io("cannot write", e, path))?;
-        let mut encoder = png::Encoder::new(BufWriter::new(file), size.width, size.height);
+    pub fn create<'a>(to: impl Into<Destination<'a>>, size: Size, dpi: Option<f64>) -> Result<Self> {
+        let to = to.into();
+        let whole = WholeFile::create(to)?;
+        let file = whole.file().try_clone().map_err(|e| Error::io("cannot write", e, to.path))?;
+        Ok(Self { rows: Rows::new(file, size, dpi, to.path)?, whole })
+    }
+
+    /// Appends whole rows of interleaved RGB.
+    pub fn write_rows(&mut self, rgb: &[u8]) -> Result<()> {
+        self.rows.write(rgb)
+    }
+
+    /// Ends the picture, waits for the disk and gives the file its name.
+    pub fn finish(self) -> Result<()> {
+        self.rows.finish()?;
+        self.whole.publish()
+    }
+}
+
+/// A picture that is packed into a file.
+struct Rows<W: Write + 'static> {
+    encoder: png::StreamWriter<'static, Watched<W>>,
+    file: Watched<W>,
+    path: PathBuf,
+}
+
+impl<W: Write + 'static> Rows<W> {
+    fn new(file: W, size: Size, dpi: Option<f64>, path: &Path) -> Result<Self> {
+        let file = Watched(Arc::new(Mutex::new(Held { file: BufWriter::new(file), refusal: None })));
+        let mut encoder = png::Encoder::new(file.clone(), size.width, size.height);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_compression(png::Compression::Fast);
@@ -34,26 +63,77 @@ impl PngWriter {
                 unit: png::Unit::Meter,
             }));
         }
-        let rows = encoder.write_header().and_then(png::Writer::into_stream_writer).map_err(|e| failed(e, path))?;
-        Ok(Self { rows, temporary, path: path.to_owned() })
+        let begun = encoder.write_header().and_then(png::Writer::into_stream_writer);
+        Ok(Self { encoder: begun.map_err(|e| file.reason(e, path))?, file, path: path.to_owned() })
     }
 
-    /// Appends whole rows of interleaved RGB.
-    pub fn write_rows(&mut self, rgb: &[u8]) -> Result<()> {
-        self.rows.write_all(rgb).map_err(|e| Error::io("cannot write", e, &self.path))
+    fn write(&mut self, rgb: &[u8]) -> Result<()> {
+        self.encoder.write_all(rgb).map_err(|e| self.file.reason(e.into(), &self.path))
     }
 
-    /// Ends the picture, waits for the disk and gives the file its name.
-    pub fn finish(self) -> Result<()> {
-        self.rows.finish().map_err(|e| failed(e, &self.path))?;
-        super::keep_temporary(self.temporary, &self.path)
+    /// Writes the end. The encoder writes the last of it as it goes, when it can report nothing: what was refused then is
+    /// known here.
+    fn finish(self) -> Result<()> {
+        let Self { encoder, mut file, path } = self;
+        encoder.finish().map_err(|e| file.reason(e, &path))?;
+        let flushed = file.flush();
+        match file.0.lock().refusal.take() {
+            Some(error) => Err(Error::io("cannot write", error, &path)),
+            None => flushed.map_err(|e| Error::io("cannot write", e, &path)),
+        }
     }
 }
 
-fn failed(error: png::EncodingError, path: &Path) -> Error {
-    match error {
-        png::EncodingError::IoError(e) => Error::io("cannot write", e, path),
-        e => Error::format(format!("cannot write PNG: {e}"), path),
+/// A file whose first refusal is remembered, because the encoder passes on its words at best and a full disk is to be told
+/// from other reasons. Nothing is written after it.
+struct Watched<W: Write>(Arc<Mutex<Held<W>>>);
+
+struct Held<W: Write> {
+    file: BufWriter<W>,
+    refusal: Option<io::Error>,
+}
+
+impl<W: Write> Clone for Watched<W> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<W: Write> Watched<W> {
+    /// Why writing failed.
+    fn reason(&self, error: png::EncodingError, path: &Path) -> Error {
+        match (self.0.lock().refusal.take(), error) {
+            (Some(refusal), _) | (None, png::EncodingError::IoError(refusal)) => {
+                Error::io("cannot write", refusal, path)
+            }
+            (None, error) => Error::format(format!("cannot write PNG: {error}"), path),
+        }
+    }
+
+    fn watch<T>(&self, act: impl FnOnce(&mut BufWriter<W>) -> io::Result<T>) -> io::Result<T> {
+        let Held { file, refusal } = &mut *self.0.lock();
+        if let Some(error) = refusal {
+            return Err(error.kind().into());
+        }
+        act(file).map_err(|error| {
+            let kind = error.kind();
+            // What was interrupted is tried again.
+            if kind == io::ErrorKind::Interrupted {
+                return error;
+            }
+            *refusal = Some(error);
+            kind.into()
+        })
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.watch(|file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.watch(BufWriter::flush)
     }
 }
 
@@ -82,5 +162,41 @@ mod tests {
         writer.write_rows(&[0; 7 * 3]).expect("a row");
         assert!(writer.finish().is_err());
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+
+    /// A disk with so much room; what it refuses with has no number of the system's.
+    struct Room(usize);
+
+    impl Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 && !bytes.is_empty() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_picture_that_lacks_room_for_any_of_its_bytes_is_an_error() {
+        const SIZE: Size = Size::new(97, 61);
+        let pixels: Vec<u8> = (0..97_u32 * 61 * 3).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.png");
+        let mut writer = PngWriter::create(&path, SIZE, None).expect("created");
+        writer.write_rows(&pixels).and_then(|()| writer.finish()).expect("written");
+        let whole = std::fs::metadata(&path).expect("there").len() as usize;
+        let write_to = |room: usize| {
+            let mut rows = Rows::new(Room(room), SIZE, None, &path)?;
+            rows.write(&pixels)?;
+            rows.finish()
+        };
+        write_to(whole).expect("it fits");
+        for room in 0..whole {
+            let error = write_to(room).expect_err("it does not fit");
+            assert!(matches!(error, Error::StorageFull { .. }), "{room} of {whole}: {error}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::geom::PixelRect;
 use crate::pixels::{PixelType, TileFormat};
 use crate::pyramid::{Cancel, ChannelRole, ImageInfo, Keep, PlaneId, Pyramid, TileKey};
-use std::path::Path;
+use crate::store::Destination;
 
 /// What to export.
 #[derive(Debug, Clone)]
@@ -34,16 +34,18 @@ struct Page {
     layout: PixelLayout,
 }
 
-/// Writes the stored samples of a region to `path`, which appears once it is whole.
+/// Writes the stored samples of a region; the file appears once it is whole.
 ///
 /// Fails where a part cannot be read, because a hole would look like data. `progress` is told tiles done and in all.
-pub fn export_raw(
+pub fn export_raw<'a>(
     pyramid: &Pyramid,
     what: &RawExport,
-    path: &Path,
+    to: impl Into<Destination<'a>>,
     progress: &mut dyn FnMut(u64, u64),
     cancel: &Cancel,
 ) -> Result<()> {
+    let to = to.into();
+    let path = to.path;
     let image = pyramid.image(what.field).ok_or_else(|| Error::unsupported("there is no such image", path))?;
     if matches!(image.pixel_type, PixelType::U32 | PixelType::I32 | PixelType::F16 | PixelType::F32 | PixelType::F64) {
         let what = format!(
@@ -79,7 +81,7 @@ pub fn export_raw(
             })
         })
         .collect();
-    let mut writer = TiledTiffWriter::create(path, &plan)?;
+    let mut writer = TiledTiffWriter::create(to, &plan)?;
     let mut done = 0;
     for (page, &id) in pages.iter().zip(&ids) {
         let mut encoder = TileEncoder::new(what.compression, page.layout, side, path)?;

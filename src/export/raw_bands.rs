@@ -10,18 +10,20 @@ use super::tile_encoder::{TileCompression, TileEncoder};
 use crate::error::Result;
 use crate::geom::PixelRect;
 use crate::pyramid::Cancel;
-use std::path::Path;
+use crate::store::Destination;
 
-/// Writes the samples of a source, without reduced levels, to `path`, which appears once it is whole.
+/// Writes the samples of a source, without reduced levels; the file appears once it is whole.
 ///
 /// What nothing covers is zero. `progress` is told tiles done and in all.
-pub fn write_raw_bands(
+pub fn write_raw_bands<'a>(
     source: &dyn BandSource,
     compression: TileCompression,
-    path: &Path,
+    to: impl Into<Destination<'a>>,
     progress: &mut dyn FnMut(u64, u64),
     cancel: &Cancel,
 ) -> Result<()> {
+    let to = to.into();
+    let path = to.path;
     let image = source.image();
     let (side, layout, bpp) = (image.tile_side, image.layout, image.layout.bytes_per_px());
     let channels: Vec<_> = image.channels.iter().map(|c| (c.name.as_str(), c.color)).collect();
@@ -50,7 +52,7 @@ pub fn write_raw_bands(
             })
         })
         .collect();
-    let mut writer = TiledTiffWriter::create(path, &plan)?;
+    let mut writer = TiledTiffWriter::create(to, &plan)?;
     let mut encoder = TileEncoder::new(compression, layout, side, path)?;
     // Bands are squares of two tiles a side.
     let band_side = 2 * side;

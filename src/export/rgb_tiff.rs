@@ -7,19 +7,21 @@ use super::tiff_writer::TiledTiffWriter;
 use super::tile_encoder::TileEncoder;
 use crate::error::{Error, Result};
 use crate::geom::Size;
-use std::path::Path;
+use crate::store::Destination;
 
-/// Writes a picture to `path`, which appears once it is whole. `paint` is given a sink for all its rows; `tile_row` holds
+/// Writes a picture, which appears once it is whole. `paint` is given a sink for all its rows; `tile_row` holds
 /// as many rows as a tile has.
-pub fn write_rgb_tiff(
-    path: &Path,
+pub fn write_rgb_tiff<'a>(
+    to: impl Into<Destination<'a>>,
     page: &TiffPage,
     tile_row: &mut [u8],
     paint: &mut dyn FnMut(&mut RowSink<'_>) -> Result<()>,
 ) -> Result<()> {
+    let to = to.into();
+    let path = to.path;
     let mut plan = TiffPlan::default();
     let id = plan.add_page(page.clone());
-    let mut writer = TiledTiffWriter::create(path, &plan)?;
+    let mut writer = TiledTiffWriter::create(to, &plan)?;
     let mut encoder = TileEncoder::new(page.compression, page.layout, page.tile_side, path)?;
     let (side, bpp) = (page.tile_side, page.layout.bytes_per_px());
     let mut tile = vec![0; page.layout.tile_bytes(side)];
@@ -70,7 +72,7 @@ mod tests {
         for rows_at_once in [1, 7, 128, 303] {
             let mut tile_row = vec![0; 128 * 301 * 3];
             let mut paint = |sink: &mut RowSink<'_>| pixels.chunks(301 * 3 * rows_at_once).try_for_each(&mut *sink);
-            write_rgb_tiff(&path, &page, &mut tile_row, &mut paint).expect("written");
+            write_rgb_tiff(Destination::replacing(&path), &page, &mut tile_row, &mut paint).expect("written");
             let file = std::fs::File::open(&path).expect("there");
             let read = tiff::decoder::Decoder::new(file).and_then(|mut d| d.read_image()).expect("a TIFF");
             let tiff::decoder::DecodingResult::U8(got) = read else { panic!("another sample type") };

@@ -7,12 +7,12 @@ use super::tiff_plan::{LaidOut, PageId, TiffPlan};
 use super::tile_encoder::TileCompression;
 use crate::error::{Error, Result};
 use crate::geom::Size;
-use crate::store::{WriteBehind, read_exact_at};
-use std::path::{Path, PathBuf};
+use crate::store::{Destination, WholeFile, WriteBehind, read_exact_at};
+use std::path::PathBuf;
 
 /// Writes a file; it appears under its name with [`TiledTiffWriter::finish`], and not at all otherwise.
 pub struct TiledTiffWriter {
-    temporary: tempfile::NamedTempFile,
+    whole: WholeFile,
     behind: WriteBehind,
     path: PathBuf,
     laid_out: LaidOut,
@@ -30,11 +30,13 @@ struct Page {
 }
 
 impl TiledTiffWriter {
-    /// Starts a file that will be `path`; the folder must exist.
-    pub fn create(path: &Path, plan: &TiffPlan) -> Result<Self> {
+    /// Starts a file; the folder must exist.
+    pub fn create<'a>(to: impl Into<Destination<'a>>, plan: &TiffPlan) -> Result<Self> {
+        let to = to.into();
+        let path = to.path;
         let mut laid_out = plan.lay_out(path)?;
-        let temporary = super::temporary_beside(path)?;
-        let mut behind = WriteBehind::new(temporary.as_file()).map_err(|e| Error::io("cannot write", e, path))?;
+        let whole = WholeFile::create(to)?;
+        let mut behind = WriteBehind::new(whole.file()).map_err(|e| Error::io("cannot write", e, path))?;
         for (at, bytes) in laid_out.blocks.drain(..) {
             behind.write_all_at(&bytes, at).map_err(|e| Error::io("cannot write", e, path))?;
         }
@@ -43,7 +45,7 @@ impl TiledTiffWriter {
             Page { tiles, missing: tiles.area(), compression: planned.page.compression }
         });
         let (pages, end) = (pages.collect(), laid_out.tiles_at);
-        Ok(Self { temporary, behind, path: path.to_owned(), laid_out, pages, end })
+        Ok(Self { whole, behind, path: path.to_owned(), laid_out, pages, end })
     }
 
     /// Writes a packed tile; `x` and `y` count tiles. Each tile is written once.
@@ -75,24 +77,24 @@ impl TiledTiffWriter {
         self.end
     }
 
-    /// Ends the file where it lies, still under its temporary name, which is returned.
+    /// Ends the file, which has no name yet, and returns a path to read it by.
     ///
     /// Fails when a tile was never written.
-    pub(super) fn complete(&mut self) -> Result<&Path> {
+    pub(super) fn complete(&mut self) -> Result<PathBuf> {
         let missing: u64 = self.pages.iter().map(|page| page.missing).sum();
         if missing > 0 {
             return Err(Error::format(format!("{missing} tiles were not written"), &self.path));
         }
         // Holes at the end count too.
-        self.temporary.as_file().set_len(self.end).map_err(|e| Error::io("cannot write", e, &self.path))?;
-        Ok(self.temporary.path())
+        self.whole.file().set_len(self.end).map_err(|e| Error::io("cannot write", e, &self.path))?;
+        Ok(self.whole.path_to_read())
     }
 
     /// Reads the tables of tiles back from the file: every tile must lie where tiles are, and together they must fill that
     /// part.
     pub(super) fn check_tables(&self) -> Result<()> {
         let failed = |e| Error::io("cannot read back", e, &self.path);
-        let file = self.temporary.as_file();
+        let file = self.whole.file();
         let mut taken_bytes = 0;
         for (page, tables) in self.pages.iter().zip(&self.laid_out.tables) {
             for index in 0..page.tiles.area() {
@@ -127,7 +129,7 @@ impl TiledTiffWriter {
     /// Fails when a tile was never written.
     pub fn finish(mut self) -> Result<()> {
         self.complete()?;
-        super::keep_temporary(self.temporary, &self.path)
+        self.whole.publish()
     }
 }
 
@@ -138,6 +140,7 @@ mod tests {
     use crate::export::{PixelLayout, TileEncoder};
     use crate::pixels::TileFormat;
     use std::fs::File;
+    use std::path::Path;
     use tiff::decoder::{Decoder, DecodingResult};
 
     fn page(format: TileFormat, compression: TileCompression) -> TiffPage {
@@ -174,7 +177,7 @@ mod tests {
     fn start(page: &TiffPage, path: &Path) -> (TiledTiffWriter, PageId) {
         let mut plan = TiffPlan::default();
         let id = plan.add_page(page.clone());
-        (TiledTiffWriter::create(path, &plan).expect("create"), id)
+        (TiledTiffWriter::create(Destination::replacing(path), &plan).expect("create"), id)
     }
 
     /// Writes all tiles of a page in an order of their own.

@@ -2,6 +2,7 @@
 //!
 //! An encoder is for one thread; many threads encode while one writes.
 
+use super::deflate::Deflater;
 use super::jpeg::{JpegColor, JpegEncoder};
 use super::layout::{PixelLayout, SampleKind};
 use crate::error::{Error, Result};
@@ -64,10 +65,7 @@ impl TileCompression {
 /// From this JPEG quality on colour keeps its full resolution, as in other programs.
 const FULL_COLOR_QUALITY: u8 = 90;
 
-/// The speed of deflate, of 0 to 12: above 1 the differences of noisy samples hardly get smaller.
-const DEFLATE_LEVEL: i32 = 1;
-
-/// The speed of zstd, of 1 to 22: the same holds.
+/// The speed of zstd, of 1 to 22: above 1 the differences of noisy samples hardly get smaller.
 const ZSTD_LEVEL: i32 = 1;
 
 /// Packs tiles of one layout.
@@ -83,7 +81,7 @@ pub struct TileEncoder {
 enum Packer {
     None,
     Lzw,
-    Deflate(libdeflater::Compressor),
+    Deflate(Box<Deflater>),
     Zstd(zstd::bulk::Compressor<'static>),
     Jpeg(Box<JpegEncoder>),
 }
@@ -94,10 +92,7 @@ impl TileEncoder {
         let packer = match compression {
             TileCompression::None => Packer::None,
             TileCompression::Lzw => Packer::Lzw,
-            TileCompression::Deflate => {
-                let level = libdeflater::CompressionLvl::new(DEFLATE_LEVEL).unwrap_or_default();
-                Packer::Deflate(libdeflater::Compressor::new(level))
-            }
+            TileCompression::Deflate => Packer::Deflate(Box::new(Deflater::new())),
             TileCompression::Zstd => Packer::Zstd(
                 zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(|e| Error::io("cannot set up zstd", e, path))?,
             ),
@@ -148,13 +143,7 @@ impl TileEncoder {
                     .status
                     .map_err(|e| Error::format(format!("LZW failed: {e}"), path))?;
             }
-            Packer::Deflate(compressor) => {
-                packed.resize(compressor.zlib_compress_bound(samples.len()), 0);
-                let len = compressor
-                    .zlib_compress(samples, packed)
-                    .map_err(|e| Error::format(format!("deflate failed: {e}"), path))?;
-                packed.truncate(len);
-            }
+            Packer::Deflate(deflater) => deflater.pack(samples, packed),
             Packer::Zstd(compressor) => {
                 packed.resize(zstd::zstd_safe::compress_bound(samples.len()), 0);
                 let len = compressor

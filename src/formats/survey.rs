@@ -93,17 +93,18 @@ impl PlaneNote {
         let place = number(&["XPositionUm", "XPosition_um_Intended", "XPosition_um"])
             .zip(number(&["YPositionUm", "YPosition_um_Intended", "YPosition_um"]))
             .filter(|(x, y)| x.is_finite() && y.is_finite());
+        // The camera's own axes, where they were measured: the stage may run the other way, or across.
+        let camera = note.get("PixelSizeAffine").and_then(Value::as_str).and_then(|t| CameraAxes::parse(t, um_per_px));
+        let (place, um_per_px) = match (place, &camera) {
+            (Some((x, y)), Some(camera)) => (Some(camera.along(x, y)), Some(camera.um_per_px)),
+            (place, _) => (place, um_per_px.map(|s| [s, s])),
+        };
         let row_col =
             axis("row").zip(axis("column")).or_else(|| number(&["GridRowIndex"]).zip(number(&["GridColumnIndex"])));
         let channel_axis = axes.and_then(|a| a.get("channel")).map(|c| c.as_str().map_or(c.to_string(), str::to_owned));
         Self {
             at: [0; 3],
-            stage: place.map(|(x, y)| StagePlace {
-                x,
-                y,
-                unit: StageUnit::Um(1.0),
-                um_per_px: um_per_px.map(|s| [s, s]),
-            }),
+            stage: place.map(|(x, y)| StagePlace { x, y, unit: StageUnit::Um(1.0), um_per_px }),
             row_col: row_col.map(|(r, c)| (r.round() as i32, c.round() as i32)),
             position: text("PositionName").map(str::to_owned),
             channel: text("Channel").map(str::to_owned).or(channel_axis),
@@ -113,7 +114,89 @@ impl PlaneNote {
     }
 }
 
+/// How a camera's columns and rows lie on the stage.
+#[derive(Debug, PartialEq)]
+struct CameraAxes {
+    /// The way of the stage, in micrometres, from a pixel to the one right of it and to the one below it.
+    right: [f64; 2],
+    down: [f64; 2],
+    /// The lengths of both.
+    um_per_px: [f64; 2],
+}
+
+impl CameraAxes {
+    /// The largest cosine between columns and rows: a matrix of anything else is none.
+    const MAX_COSINE: f64 = 0.1;
+
+    /// How far the sides of a pixel may be from one another, and from the pixel size that is written beside them.
+    const SIZE_SHARES: std::ops::RangeInclusive<f64> = 0.8..=1.25;
+
+    /// Reads `a;b;tx;c;d;ty`, and what Java makes of it; nothing where it was not measured, or cannot be right.
+    fn parse(text: &str, um_per_px: Option<f64>) -> Option<Self> {
+        let numbers: Vec<f64> = text
+            .split(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E')))
+            .filter_map(|n| n.parse().ok())
+            .collect();
+        let [a, b, _, c, d, _] = numbers[..] else { return None };
+        let (right, down) = ([a, c], [b, d]);
+        let [x, y] = [right, down].map(|v: [f64; 2]| v[0].hypot(v[1]));
+        let cosine = (a * b + c * d) / (x * y);
+        // One to one is what stands there before anything was measured.
+        let is_measured = um_per_px.is_some() || numbers[..] != [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        let is_right = cosine.abs() <= Self::MAX_COSINE
+            && Self::SIZE_SHARES.contains(&(x / y))
+            && um_per_px.is_none_or(|um| Self::SIZE_SHARES.contains(&(x / um)));
+        (is_measured && is_right).then_some(Self { right, down, um_per_px: [x, y] })
+    }
+
+    /// A place of the stage in micrometres along the camera's columns and rows.
+    fn along(&self, x: f64, y: f64) -> (f64, f64) {
+        let ([a, c], [b, d]) = (self.right, self.down);
+        let area = a * d - b * c;
+        ((d * x - b * y) / area * self.um_per_px[0], (a * y - c * x) / area * self.um_per_px[1])
+    }
+}
+
 /// Numbers are written as numbers by some versions and as texts by others.
 fn number_of(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(affine: &str, size: &str) -> (f64, f64, Option<[f64; 2]>) {
+        let text = format!(
+            r#"{{"XPositionUm": 30, "YPositionUm": -8, "PixelSizeUm": {size}, "PixelSizeAffine": "{affine}"}}"#
+        );
+        let note = PlaneNote::of_micro_manager(&serde_json::from_str(&text).expect("JSON"));
+        let stage = note.stage.expect("a place");
+        (stage.x, stage.y, stage.um_per_px)
+    }
+
+    #[test]
+    fn the_stage_is_read_along_the_axes_of_the_camera() {
+        assert_eq!(place("0.5;0.0;0.0;0.0;0.5;0.0", "0.5"), (30.0, -8.0, Some([0.5; 2])));
+        assert_eq!(place("-0.5;0.0;0.0;0.0;0.5;0.0", "0.5"), (-30.0, -8.0, Some([0.5; 2])));
+        // Right on the camera is down on the stage.
+        assert_eq!(place("0.0;0.5;0.0;-0.5;0.0;0.0", "0.5"), (8.0, 30.0, Some([0.5; 2])));
+        assert_eq!(place("AffineTransform[[0.5, 0.0, 0.0], [0.0, -0.5, 0.0]]", "0"), (30.0, 8.0, Some([0.5; 2])));
+    }
+
+    #[test]
+    fn axes_that_were_not_measured_or_cannot_be_right_are_passed_over() {
+        for affine in [
+            "1.0;0.0;0.0;0.0;1.0;0.0",
+            "0;0;0;0;0;0",
+            "0.5;0.5;0;0.5;0.5;0",
+            "0.5;0;0;0.5;0;0",
+            "NaN;1;2",
+            "-2;0;0;0;2;0",
+            "",
+        ] {
+            assert_eq!(place(affine, "0.5"), (30.0, -8.0, Some([0.5; 2])), "{affine}");
+        }
+        assert_eq!(place("1.0;0.0;0.0;0.0;1.0;0.0", "0"), (30.0, -8.0, None));
+    }
 }

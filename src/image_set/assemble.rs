@@ -7,7 +7,7 @@ use super::field_set::{
 };
 use super::grid::{cells_of_places, guess_sides};
 use super::names::{ChannelTag, FieldKey, NameTags, natural_order, steps_of_one};
-use super::sidecar::Plate;
+use super::plate::Plate;
 use crate::formats::StagePlace;
 use crate::geom::{Point, Size};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -357,7 +357,7 @@ fn lay_out(
         DraftPlaces::Grid => {
             let (cells, mut grid) = grid_of(fields.keys().copied(), plate)?;
             for (key, field) in fields.iter_mut() {
-                let cell = cells[key];
+                let cell = *cells.get(key)?;
                 field.row_col = Some(cell);
                 grid.rows = grid.rows.max(cell.0 as u32 + 1);
                 grid.columns = grid.columns.max(cell.1 as u32 + 1);

@@ -3,7 +3,7 @@
 //! ```text
 //! names --lexer--> parts --names--> families, tags --+
 //! headers --candidate--> sizes, stage places --------+--recognise--> drafts --assemble--> FieldSet
-//! TileConfiguration.txt, CSV, HTD, metadata.txt -----+
+//! TileConfiguration.txt, CSV, HTD, nd, index, notes ---+
 //! ```
 //!
 //! Files become fields on positive evidence only; `names` states the rules for names, `recognise` the order of evidence.
@@ -11,17 +11,22 @@
 
 mod apart;
 mod assemble;
+mod by_name;
 mod candidate;
 mod field_set;
 mod fingerprint;
 mod grid;
+mod harmony;
 mod lexer;
+mod mask;
 mod names;
+mod ndtiff;
+mod notes;
 mod pattern;
+mod plate;
 pub mod positions;
 mod recognise;
 mod shots;
-mod sidecar;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -34,6 +39,7 @@ pub use grid::{GAP_SHARE, cells_of_places};
 pub use pattern::combine;
 
 use crate::error::{Error, Result};
+use crate::store::folder_of;
 use recognise::Folder;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -84,9 +90,8 @@ pub fn resolve(path: &Path) -> Result<Resolved> {
     if meta.is_dir() {
         return resolve_folder(path);
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if is_layout_file(path) {
-        return resolve_folder(folder);
+        return resolve_folder(folder_of(path));
     }
     // Only a file with several images can be more than itself.
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

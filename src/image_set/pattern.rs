@@ -128,9 +128,9 @@ fn tags_of(values: &[(Slot, &str)]) -> NameTags {
     for (slot, text) in values {
         let number = text.parse::<i64>().unwrap_or(0);
         match slot {
-            Slot::Row => row = i32::try_from(number).ok(),
-            Slot::Col => col = i32::try_from(number).ok(),
-            Slot::Series => series = Some(number),
+            Slot::Row => row = Some(*text),
+            Slot::Col => col = Some(*text),
+            Slot::Series => series = Some(*text),
             Slot::Channel => {
                 tags.channel = Some(ChannelTag::new(text.parse().unwrap_or(ChannelTag::WORD), text));
             }
@@ -141,10 +141,7 @@ fn tags_of(values: &[(Slot, &str)]) -> NameTags {
             Slot::Any => {}
         }
     }
-    tags.field = match (row, col) {
-        (None, None) => series.map(FieldKey::Number),
-        (row, col) => Some(FieldKey::RowCol(row.unwrap_or(0), col.unwrap_or(0))),
-    };
+    tags.field = FieldKey::of_digits(row, col, series);
     tags
 }
 

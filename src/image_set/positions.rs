@@ -6,9 +6,9 @@
 use super::field_set::FieldSet;
 use crate::error::{Error, Result};
 use crate::geom::Point;
+use crate::store::write_whole;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 /// Bytes of a list; a million fields fit.
@@ -16,6 +16,9 @@ const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// The first line of Microtome's own lists.
 pub const CSV_HEADER: &str = "file,row,col,x,y";
+
+/// What comes behind it in a list of several mosaics: which of them a line is about.
+const CSV_WELL: &str = ",well";
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub struct NamedPlace {
     pub row_col: Option<(i32, i32)>,
     /// Top-left corner, in the list's unit.
     pub place: Point,
+    /// The well, scene or region that it is of, in a list of several: each has coordinates of its own.
+    pub well: Option<String>,
 }
 
 /// A list of places.
@@ -108,7 +113,7 @@ fn tile_configuration(text: &str) -> std::result::Result<Positions, String> {
         };
         let place = pair(place).ok_or_else(bad)?;
         let series = if series.is_empty() { None } else { Some(series.parse().map_err(|_| bad())?) };
-        places.push(NamedPlace { file: file.to_owned(), series, row_col: None, place });
+        places.push(NamedPlace { file: file.to_owned(), series, row_col: None, place, well: None });
     }
     Ok(Positions { format: PositionsFormat::TileConfiguration, places, um_per_unit: None, is_solved: false })
 }
@@ -124,7 +129,7 @@ fn mist(text: &str) -> std::result::Result<Positions, String> {
         let file = value("file").filter(|f| !f.is_empty()).ok_or_else(bad)?;
         let place = value("position").and_then(pair).ok_or_else(bad)?;
         let row_col = value("grid").and_then(pair).map(|p| (p.y as i32, p.x as i32));
-        places.push(NamedPlace { file: file.to_owned(), series: None, row_col, place });
+        places.push(NamedPlace { file: file.to_owned(), series: None, row_col, place, well: None });
     }
     Ok(Positions { format: PositionsFormat::Mist, places, um_per_unit: None, is_solved: true })
 }
@@ -170,6 +175,9 @@ fn csv(text: &str) -> std::result::Result<Positions, String> {
     let (row, col) = (column(&["row"]), column(&["col", "column"]));
     let unit_column = column(&["unit", "units"]).or(if has_header { None } else { Some(3) });
     let series = column(&["series"]);
+    let of_several = names.join(",") == format!("{CSV_HEADER}{CSV_WELL}");
+    // In the lists of others such a column may hold anything.
+    let well = column(&["well"]).filter(|_| of_several);
     if has_header {
         lines.next();
     }
@@ -197,6 +205,7 @@ fn csv(text: &str) -> std::result::Result<Positions, String> {
             series: whole(series).and_then(|s| u32::try_from(s).ok()),
             row_col: whole(row).zip(whole(col)),
             place: Point::new(place.0, place.1),
+            well: well.map(cell).filter(|well| !well.is_empty()).map(str::to_owned),
         });
     }
     if let Some(&first) = units.first() {
@@ -205,11 +214,12 @@ fn csv(text: &str) -> std::result::Result<Positions, String> {
         }
         unit = first;
     }
-    let is_own = names.join(",") == CSV_HEADER;
+    let is_own = of_several || names.join(",") == CSV_HEADER;
     Ok(Positions { format: PositionsFormat::Csv, places, um_per_unit: unit, is_solved: is_own })
 }
 
-fn um_of(unit: &str) -> Option<f64> {
+/// Micrometres in a unit of length.
+pub(super) fn um_of(unit: &str) -> Option<f64> {
     match unit.trim().to_lowercase().as_str() {
         "µm" | "\u{3bc}m" | "um" | "micron" | "microns" => Some(1.0),
         "nm" => Some(1e-3),
@@ -253,7 +263,8 @@ impl Positions {
             }
         };
         let mut by_name: HashMap<(String, Option<u32>), Point> = HashMap::new();
-        for line in &self.places {
+        let is_of_set = |line: &&NamedPlace| line.well.as_ref().is_none_or(|well| *well == set.name);
+        for line in self.places.iter().filter(is_of_set) {
             let place = Point::new(line.place.x / um_per_px[0], line.place.y / um_per_px[1]);
             by_name.insert((key_of(&line.file), line.series), place);
         }
@@ -290,35 +301,22 @@ pub fn lines_of(set: &FieldSet, positions: &[Point]) -> Vec<NamedPlace> {
         series: None,
         row_col: field.row_col,
         place: *place,
+        well: None,
     };
     set.fields.iter().zip(positions).map(line).collect()
 }
 
-/// Writes a list beside its target and renames it when it is whole.
+/// Writes a list, which appears whole or not at all.
 pub fn write(path: &Path, format: PositionsFormat, places: &[NamedPlace]) -> Result<()> {
     write_whole(path, to_text(format, places).as_bytes(), "cannot write the positions")
-}
-
-/// Writes a small file beside its target and renames it when it is whole; `failed` says what an error means.
-pub fn write_whole(path: &Path, bytes: &[u8], failed: &'static str) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let cannot = |e| Error::io(failed, e, path);
-    let mut builder = tempfile::Builder::new();
-    // A temporary file is for the user's eyes only; what becomes of this one gets the usual rights.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(cannot)?;
-    file.write_all(bytes).map_err(cannot)?;
-    file.as_file().sync_all().map_err(cannot)?;
-    file.persist(path).map_err(|e| cannot(e.error))?;
-    Ok(())
 }
 
 /// The text of a list. Places have three decimals: thousandths of a pixel.
 pub fn to_text(format: PositionsFormat, places: &[NamedPlace]) -> String {
     let mut out = String::new();
+    let of_several = places.iter().any(|p| p.well.is_some());
     match format {
-        PositionsFormat::Csv => out += &format!("{CSV_HEADER}\n"),
+        PositionsFormat::Csv => out += &format!("{CSV_HEADER}{}\n", if of_several { CSV_WELL } else { "" }),
         PositionsFormat::TileConfiguration => {
             out += "# Define the number of dimensions we are working on\ndim = 2\n";
             if places.iter().any(|p| p.series.is_some()) {
@@ -334,7 +332,8 @@ pub fn to_text(format: PositionsFormat, places: &[NamedPlace]) -> String {
             PositionsFormat::Csv => {
                 let cell = |v: Option<i32>| v.map(|v| v.to_string()).unwrap_or_default();
                 let (row, col) = (cell(line.row_col.map(|c| c.0)), cell(line.row_col.map(|c| c.1)));
-                writeln!(out, "{},{row},{col},{x:.3},{y:.3}", quoted(&line.file))
+                let well = line.well.as_ref().map(|well| format!(",{}", quoted(well))).unwrap_or_default();
+                writeln!(out, "{},{row},{col},{x:.3},{y:.3}{well}", quoted(&line.file))
             }
             PositionsFormat::TileConfiguration => {
                 let series = line.series.map(|s| s.to_string()).unwrap_or_default();
@@ -390,6 +389,24 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_several_mosaics_says_of_which_each_line_is() {
+        let line = |well: &str, x: f64| NamedPlace {
+            file: "r0_c0.tif".into(),
+            series: None,
+            row_col: None,
+            place: Point::new(x, 0.0),
+            well: Some(well.into()),
+        };
+        let text = to_text(PositionsFormat::Csv, &[line("B02", 1.0), line("B,03", 2.0)]);
+        assert_eq!(text, "file,row,col,x,y,well\nr0_c0.tif,,,1.000,0.000,B02\nr0_c0.tif,,,2.000,0.000,\"B,03\"\n");
+        let back = parse(&text, "x").expect("read back");
+        let wells: Vec<Option<&str>> = back.places.iter().map(|p| p.well.as_deref()).collect();
+        assert_eq!((wells, back.is_solved), (vec![Some("B02"), Some("B,03")], true));
+        let others = parse("file,x,y,well\na.tif,1,2,7\n", "x").expect("read");
+        assert_eq!(others.places[0].well, None, "a list of another program");
+    }
+
+    #[test]
     fn every_format_gives_back_what_was_written() {
         let lines = vec![
             NamedPlace {
@@ -397,8 +414,15 @@ mod tests {
                 series: None,
                 row_col: Some((0, 1)),
                 place: Point::new(1.25, -7.0),
+                well: None,
             },
-            NamedPlace { file: "c.tif".into(), series: None, row_col: Some((2, 3)), place: Point::new(-0.0001, 8.5) },
+            NamedPlace {
+                file: "c.tif".into(),
+                series: None,
+                row_col: Some((2, 3)),
+                place: Point::new(-0.0001, 8.5),
+                well: None,
+            },
         ];
         for format in [PositionsFormat::Csv, PositionsFormat::TileConfiguration, PositionsFormat::Mist] {
             let text = to_text(format, &lines);

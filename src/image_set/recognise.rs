@@ -3,27 +3,22 @@
 //! Evidence counts in this order: a layout file that names the files; places of the stage, in the files or in notes beside
 //! them; names that say rows and columns, or count fields.
 
-use super::apart::{Verdict, left_out_reason, set_apart};
-use super::assemble::{Draft, DraftPlaces, Shot, assemble, common_kind, grid_of, misfit};
+use super::apart::{Verdict, left_out_reason, masks_by_pixels, set_apart};
+use super::assemble::{Draft, DraftPlaces, Shot, assemble, common_kind, misfit};
 use super::candidate::{Candidate, Head};
 use super::field_set::{FieldSet, Layout, LeftOut};
-use super::names::{self, Family, FieldKey, LEAST_SEQUENCE, Says};
+use super::names::{self, Family, FieldKey, Says};
+use super::notes::Notes;
+use super::plate::{Plates, plates_of};
 use super::positions::{self, Positions, key_of};
-use super::shots::{add_shots, is_image};
-use super::sidecar::{self, Plate};
+use super::shots::{ShotMaker, is_image};
 use super::stage::{self, StageScale};
 use super::{Entry, Resolved};
 use crate::formats::{StagePlace, StageUnit};
-use crate::geom::{Point, Size};
+use crate::geom::Point;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// A field that is told by its name alone has sides of at most this: cameras have less, slides have more.
-const MAX_NAMED_SIDE_PX: u32 = 16_384;
-
-/// A count of fields may have this many numbers for each file that is there.
-const MAX_NUMBERS_PER_FILE: i64 = 4;
 
 /// Everything known of a folder.
 pub(super) struct Folder<'a> {
@@ -31,7 +26,9 @@ pub(super) struct Folder<'a> {
     pub candidates: Vec<Candidate>,
     pub families: Vec<Family>,
     pub shots: Vec<Shot>,
-    pub plate: Plate,
+    pub plates: Plates,
+    /// Files whose names and pixels are those of masks.
+    pub masks: HashSet<usize>,
 }
 
 /// What shots of one stage have in common.
@@ -52,18 +49,20 @@ struct LayoutFile {
 impl<'a> Folder<'a> {
     pub fn new(path: &'a Path, candidates: Vec<Candidate>) -> Self {
         let names: Vec<&str> = candidates.iter().map(|c| c.name.as_str()).collect();
-        let set_apart = set_apart(&names);
+        let masks = masks_by_pixels(&candidates);
+        let set_apart = set_apart(&names, &masks);
         // Masks are named like the fields they belong to; they must not bring the words of names out of order.
         let plain: Vec<usize> =
             (0..names.len()).filter(|&i| is_image(&candidates[i]) && !set_apart.contains(&i)).collect();
         let (families, tags) = names::read(&plain.iter().map(|&i| names[i]).collect::<Vec<_>>());
-        let notes = sidecar::plane_notes(&candidates);
-        let mut shots = Vec::new();
+        let notes = Notes::of(&candidates);
+        let mut maker = ShotMaker::new(&notes);
         for (&file, tags) in plain.iter().zip(tags) {
-            add_shots(&candidates[file], file, tags, &notes, &mut shots);
+            maker.add(&candidates[file], file, tags);
         }
-        let plate = sidecar::plate_of(&candidates);
-        Self { path, candidates, families, shots, plate }
+        let shots = maker.shots;
+        let plates = plates_of(&candidates);
+        Self { path, candidates, families, shots, plates, masks }
     }
 
     /// Sorts all files into sets of fields, images and what is left out.
@@ -236,7 +235,9 @@ impl<'a> Folder<'a> {
         }
         let mut groups: BTreeMap<StageGroup<'_>, Vec<usize>> = BTreeMap::new();
         for (index, shot) in self.shots.iter().enumerate().filter(|(i, _)| !taken.contains(i)) {
-            let is_one_of_many = matches!(shot.tags.field, Some(FieldKey::Image(..)));
+            // The file that the field is of: of a stack in several files, the first.
+            let home = if let Some(FieldKey::Image(home, ..)) = shot.tags.field { Some(home as usize) } else { None };
+            let is_one_of_many = home.is_some();
             // A file that cannot be read has no place; its name may say which field it is.
             if shot.stage.is_none() && (is_one_of_many || shot.tags.field.is_none()) {
                 continue;
@@ -245,7 +246,7 @@ impl<'a> Folder<'a> {
             let has_rounds = rounds.get(&shot.tags.family).is_some_and(|r| r.len() > 1);
             let family = if says == Says::Nothing && !has_rounds { usize::MAX } else { shot.tags.family };
             // A file of many fields is a mosaic of its own, unless others are further rounds of it.
-            let file = (is_one_of_many && !has_rounds).then_some(shot.file);
+            let file = home.filter(|_| !has_rounds);
             let group = StageGroup { family, set: &shot.tags.set, region: &shot.region, file };
             groups.entry(group).or_default().push(index);
         }
@@ -363,86 +364,6 @@ impl<'a> Folder<'a> {
         if alike.len() > 1 { alike } else { shots.iter().filter_map(|&i| of(i).1).collect() }
     }
 
-    /// Fields by names alone.
-    fn by_name(&self, taken: &mut HashSet<usize>, drafts: &mut Vec<Draft>) {
-        let mut groups: BTreeMap<(usize, &str), Vec<usize>> = BTreeMap::new();
-        for (index, shot) in self.shots.iter().enumerate().filter(|(i, _)| !taken.contains(i)) {
-            let says = self.families.get(shot.tags.family).map_or(Says::Nothing, |f| f.says);
-            if says != Says::Nothing && shot.tags.field.is_some() {
-                groups.entry((shot.tags.family, shot.tags.set.as_str())).or_default().push(index);
-            }
-        }
-        for ((family, set), shots) in groups {
-            let Some(kind) = common_kind(shots.iter().map(|i| &self.shots[*i])) else { continue };
-            let of_kind = |i: &&usize| self.shots[**i].kind.as_ref().is_some_and(|k| k.size == kind.size);
-            let equal = shots.iter().filter(of_kind).count();
-            let fits = |i: &usize| misfit(&self.shots[*i], &kind).is_none();
-            let is_slide = kind.has_levels || kind.size.width.max(kind.size.height) > MAX_NAMED_SIDE_PX;
-            if is_slide || equal * 2 <= shots.len() {
-                continue;
-            }
-            let keyed: Vec<(FieldKey, usize)> = shots
-                .iter()
-                .filter(|i| fits(i))
-                .filter_map(|&i| self.shots[i].tags.field.map(|key| (key, i)))
-                .collect();
-            let keys: HashSet<FieldKey> = keyed.iter().map(|(key, _)| *key).collect();
-            let family = &self.families[family];
-            let all = shots.iter().filter_map(|&i| self.shots[i].tags.field.map(|key| (key, i))).collect();
-            if let Some(known) = places_in_names(&keys, kind.size).filter(|_| family.is_xy) {
-                taken.extend(shots.iter().copied());
-                drafts.push(Draft {
-                    name: set.to_owned(),
-                    evidence: format!("places in names like {}", family.pattern),
-                    shots: all,
-                    places: DraftPlaces::Known(known, Layout::Stage),
-                    warnings: Vec::new(),
-                });
-                continue;
-            }
-            if !self.is_grid(&keys, family.says) {
-                continue;
-            }
-            taken.extend(shots.iter().copied());
-            let mut warnings = Vec::new();
-            if family.says == Says::Count && keys.iter().any(|k| self.plate_cell(k).is_none()) {
-                warnings.push(
-                    "the names only count the fields; rows and columns are guessed, correct them if need be".into(),
-                );
-            }
-            // Shots that do not fit are left out by name when the set is assembled.
-            drafts.push(Draft {
-                name: set.to_owned(),
-                evidence: format!("names like {}", family.pattern),
-                shots: all,
-                places: DraftPlaces::Grid,
-                warnings,
-            });
-        }
-    }
-
-    fn plate_cell(&self, key: &FieldKey) -> Option<(i32, i32)> {
-        match key {
-            FieldKey::Number(number) => self.plate.cell_of_site(*number),
-            _ => None,
-        }
-    }
-
-    /// Whether names make a grid: cells beside each other, or enough numbers without wide gaps.
-    fn is_grid(&self, keys: &HashSet<FieldKey>, says: Says) -> bool {
-        if keys.len() < 2 {
-            return false;
-        }
-        let numbers = keys.iter().filter_map(|k| if let FieldKey::Number(n) = k { Some(*n) } else { None });
-        let span = numbers.clone().max().zip(numbers.min()).map(|(max, min)| max.saturating_sub(min).saturating_add(1));
-        let is_known = keys.iter().all(|k| self.plate_cell(k).is_some());
-        if says == Says::Count && !is_known {
-            let most = (keys.len() as i64).saturating_mul(MAX_NUMBERS_PER_FILE);
-            return keys.len() >= LEAST_SEQUENCE && span.is_some_and(|span| span <= most);
-        }
-        grid_of(keys.iter().copied(), &self.plate).is_some_and(|(cells, _)| stage::are_beside(&cells))
-    }
-
     /// Makes the sets, and lists everything else.
     fn finish(self, drafts: Vec<Draft>, solved: &[LayoutFile]) -> Resolved {
         let several = drafts.len() > 1;
@@ -454,7 +375,8 @@ impl<'a> Folder<'a> {
             }
             let path =
                 if draft.name.is_empty() || !several { self.path.to_owned() } else { self.path.join(&draft.name) };
-            let set = assemble(self.path, path, draft, &self.shots, &self.candidates, &self.plate);
+            let plate = self.plate_of(&draft.shots.iter().map(|(_, shot)| *shot).take(1).collect::<Vec<_>>());
+            let set = assemble(self.path, path, draft, &self.shots, &self.candidates, plate);
             sets.extend(set.filter(|set| set.fields.len() > 1 || set.layout == Layout::Stage));
         }
         let mut used: HashSet<&Path> = HashSet::new();
@@ -465,8 +387,11 @@ impl<'a> Folder<'a> {
         let has_fields = !sets.is_empty();
         let mut left_out: Vec<LeftOut> = Vec::new();
         let mut images: Vec<PathBuf> = Vec::new();
-        for candidate in self.candidates.iter().filter(|c| !used.contains(c.path.as_path())) {
-            match left_out_reason(candidate, has_fields) {
+        for (index, candidate) in self.candidates.iter().enumerate() {
+            if used.contains(candidate.path.as_path()) {
+                continue;
+            }
+            match left_out_reason(candidate, self.masks.contains(&index), has_fields) {
                 Verdict::Image => images.push(candidate.path.clone()),
                 Verdict::LeftOut(reason) => left_out.push(LeftOut { path: candidate.path.clone(), reason }),
                 Verdict::NoImage => {}
@@ -487,20 +412,6 @@ impl<'a> Folder<'a> {
         entries.extend(images.into_iter().map(Entry::File));
         Resolved { entries, left_out }
     }
-}
-
-/// Places in pixels that names write as x and y; nothing where they are too small to be places, or do not step as fields
-/// do.
-fn places_in_names(keys: &HashSet<FieldKey>, size: Size) -> Option<HashMap<FieldKey, Point>> {
-    let place = |key: &FieldKey| match *key {
-        FieldKey::RowCol(y, x) => Some(Point::new(f64::from(x), f64::from(y))),
-        _ => None,
-    };
-    let known: HashMap<FieldKey, Point> = keys.iter().map(|key| Some((*key, place(key)?))).collect::<Option<_>>()?;
-    let points: Vec<Point> = known.values().copied().collect();
-    // Indices are neighbours in steps of one, which would be one place.
-    let apart = stage::same_places(&points).is_empty() && stage::step_is_a_fields(&points, size);
-    (apart && stage::are_neighbours(&points, size)).then_some(known)
 }
 
 /// A name that no other set of the folder has.

@@ -210,11 +210,13 @@ fn for_pairs(places: &[Point], size: Size, gap: f64, mut pair: impl FnMut(usize,
     }
 }
 
-/// Whether neighbours step as far as fields do, if places are pixels.
-pub fn step_is_a_fields(places: &[Point], size: Size) -> bool {
+/// How far the step between neighbours is from the usual one, as a share of the side, if places are pixels; nothing where
+/// it is no step of fields.
+pub fn step_is_off(places: &[Point], size: Size) -> Option<f64> {
     let stage = |p: &Point| StagePlace { x: p.x, y: p.y, unit: StageUnit::Px, um_per_px: None };
     let places: Vec<StagePlace> = places.iter().map(stage).collect();
-    step_share(&places, size).is_some_and(|share| STEP_SHARES.contains(&share))
+    let share = step_share(&places, size).filter(|share| STEP_SHARES.contains(share))?;
+    Some((share - ASSUMED_STEP_SHARE).abs())
 }
 
 /// Whether most cells of a named grid have a neighbour beside, above or below.

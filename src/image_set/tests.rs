@@ -4,6 +4,7 @@ use super::*;
 use crate::geom::{Point, Size};
 use std::fs;
 
+mod conventions;
 mod corpus;
 mod folders;
 mod left_out;
@@ -16,6 +17,8 @@ struct Tiff {
     size: Size,
     bits: u16,
     value: u8,
+    /// Every byte is another than the one before it.
+    is_noise: bool,
     description: Option<String>,
     note: Option<String>,
     /// Further pages of the same kind, with their notes.
@@ -25,7 +28,7 @@ struct Tiff {
 impl Tiff {
     fn new(width: u32, height: u32) -> Self {
         let size = Size::new(width, height);
-        Self { size, bits: 16, value: 7, description: None, note: None, more: Vec::new() }
+        Self { size, bits: 16, value: 7, is_noise: false, description: None, note: None, more: Vec::new() }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -33,7 +36,10 @@ impl Tiff {
         let mut link = 4;
         let notes = std::iter::once(&self.note).chain(&self.more);
         for note in notes {
-            let pixels = vec![self.value; (self.size.area() * u64::from(self.bits) / 8) as usize];
+            let mut pixels = vec![self.value; (self.size.area() * u64::from(self.bits) / 8) as usize];
+            if self.is_noise {
+                pixels.iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 37 % 251) as u8);
+            }
             let mut put = |bytes: &[u8]| {
                 let at = out.len() as u32;
                 out.extend_from_slice(bytes);

@@ -197,6 +197,14 @@ impl Geometry {
         })
     }
 
+    /// The same of what a whole export covers: without the frame's margin.
+    pub fn extent_info(&self, info: &ImageInfo) -> ImageInfo {
+        let size = self.extent.size();
+        let mut levels = level_plan(&[size], MOSAIC_TILE_SIDE);
+        levels.iter_mut().for_each(|level| level.origin = LevelOrigin::Derived);
+        ImageInfo { size, levels, ..info.clone() }
+    }
+
     /// The levels of the image, finest first, none of them native.
     pub fn levels(&self) -> Vec<LevelInfo> {
         let mut levels = level_plan(&[self.size], MOSAIC_TILE_SIDE);

@@ -48,12 +48,14 @@ impl Session {
             Command::SetChannelVisible(index, visible) => {
                 self.change_channel(index, |c| c.visible = visible);
                 self.show_round_of(index);
+                self.ask_for_sample();
             }
             Command::ToggleChannel(place) => {
                 let index = self.current().and_then(|i| i.channels.get(place)).map(|c| c.index);
                 if let Some(index) = index {
                     self.change_channel(index, |c| c.visible = !c.visible);
                     self.show_round_of(index);
+                    self.ask_for_sample();
                 }
             }
             Command::SetColor(index, color) => self.change_channel(index, |c| c.color = color),
@@ -244,13 +246,21 @@ impl Session {
         if before == place.map(pixel) {
             return;
         }
+        self.ask_for_sample();
+    }
+
+    /// Asks for the values under the pointer. Those of another pixel are shown no longer.
+    pub(super) fn ask_for_sample(&mut self) {
+        let pointer = self.pointer;
         let Some(image) = self.current.and_then(|id| self.images.get_mut(&id)) else { return };
-        image.read_out = None;
         let size = image.info().size;
         let inside = |v: f64, most: u32| v >= 0.0 && v < f64::from(most);
-        if let Some(p) = place.filter(|p| inside(p.x, size.width) && inside(p.y, size.height)) {
+        let under = pointer.filter(|p| inside(p.x, size.width) && inside(p.y, size.height));
+        let under = under.map(|p| (p.x as u32, p.y as u32));
+        image.read_out = image.read_out.take().filter(|read_out| under == Some((read_out.x, read_out.y)));
+        if let Some((x, y)) = under {
             let planes = image.visible_planes();
-            self.requests.push(Request::Sample { set: image.id.set, planes, x: p.x as u32, y: p.y as u32 });
+            self.requests.push(Request::Sample { set: image.id.set, planes, x, y });
         }
     }
 

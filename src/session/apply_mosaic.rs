@@ -82,12 +82,14 @@ impl Session {
             MosaicCommand::EvenIllumination(even) => {
                 self.edit_mosaic(id, "even illumination", |edits| edits.even_illumination = even);
             }
-            MosaicCommand::SetProfiles(channel, profiles) => self.edit_mosaic(id, "set profile images", |edits| {
-                match profiles {
-                    Some(profiles) => drop(edits.profiles.insert(channel, profiles)),
-                    None => drop(edits.profiles.remove(&channel)),
-                };
-            }),
+            MosaicCommand::SetProfiles(channels, profiles) => {
+                let words = if profiles.is_some() { "import profile" } else { "forget profile" };
+                self.edit_mosaic(id, words, |edits| match profiles {
+                    Some(profiles) => edits.profiles.extend(channels.into_iter().map(|c| (c, profiles.clone()))),
+                    None => edits.profiles.retain(|channel, _| !channels.contains(channel)),
+                });
+            }
+            MosaicCommand::AskForProfile(channels) => self.requests.push(Request::AskForProfile(channels)),
             MosaicCommand::ToggleSeams => {
                 view.overlay = if view.seams_shown() { SeamsOverlay::Hidden } else { SeamsOverlay::Shown };
             }
@@ -138,9 +140,10 @@ impl Session {
         if image.info().size != before || (image.framing == super::Framing::Fit && !is_dragged) {
             image.reframe(canvas);
         }
-        image.read_out = None;
-        if reframed != Point::default() {
-            self.export_reframed(id, reframed);
+        self.export_reframed(id, reframed);
+        // What stood under the pointer stays to be read until the answer for how the mosaic stands now has come.
+        if is_current {
+            self.ask_for_sample();
         }
     }
 

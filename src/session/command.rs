@@ -90,8 +90,10 @@ pub enum MosaicCommand {
     SetPlacement(Placement),
     /// Evens out the illumination on the screen; undoable.
     EvenIllumination(bool),
-    /// Takes profile images for a channel, or the estimate for `None`; undoable.
-    SetProfiles(u16, Option<ProfileFiles>),
+    /// Takes profile images for some channels, or the estimate for `None`; undoable.
+    SetProfiles(Vec<u16>, Option<ProfileFiles>),
+    /// Shows the system's dialog for a profile image for some channels.
+    AskForProfile(Vec<u16>),
     /// Shows or hides the seams.
     ToggleSeams,
     /// Selects a seam: the view goes there and its two fields flicker for a while.

@@ -140,6 +140,7 @@ impl ChannelView {
     ) {
         let target = self.checked(statistics.window);
         let settled = statistics.settled;
+        let waited = self.format == TileFormat::Gray16;
         self.statistics = Some(statistics);
         self.origin = match self.origin {
             WindowOrigin::Waiting(_) => {
@@ -154,6 +155,14 @@ impl ChannelView {
                 WindowOrigin::Settled
             }
             WindowOrigin::FirstSample if settled => WindowOrigin::Settled,
+            // It was shown whole because its range was too long in coming.
+            WindowOrigin::Full if waited && may_refine && motion && settled => {
+                WindowOrigin::Gliding { from: self.window, to: target, since: now_secs }
+            }
+            WindowOrigin::Full if waited && may_refine => {
+                self.window = target;
+                if settled { WindowOrigin::Settled } else { WindowOrigin::FirstSample }
+            }
             other => other,
         };
     }
@@ -287,10 +296,10 @@ impl OpenImage {
     }
 
     /// A camera that shows the whole image: of a mosaic the part of its frame that holds fields.
-    fn fitted(&self, mut camera: Camera, canvas: Size) -> Camera {
+    pub fn fitted(&self, mut camera: Camera, canvas: Size) -> Camera {
         let whole = self.whole();
         camera.fit(Size::new(whole.width, whole.height), canvas);
-        camera.center = camera.center + Point::new(f64::from(whole.x), f64::from(whole.y));
+        camera.center = camera.center + self.corner();
         camera
     }
 

@@ -19,7 +19,7 @@ mod undo;
 pub use command::{Command, ImageId, MosaicCommand, PixelSizeTool, RightTab, ViewMove};
 pub use export::{
     Compression, ExportChoices, ExportCommand, ExportEstimate, ExportPanel, ExportPlan, ExportPreset, ExportStage,
-    ExportWhat, Packing, PictureFormat, PicturePlan, PictureSize, SamplesPlan, command_line,
+    ExportWhat, Packing, PictureFormat, PicturePlan, PictureSize, SamplesPlan,
 };
 pub use image::{ChannelView, Framing, OpenImage, ReadOut, WINDOW_PATIENCE_SECS, WindowOrigin, is_pixel_size};
 pub use mosaic::{Flicker, MosaicView, SETTLE_SECS, SeamsOverlay, Selection};
@@ -44,6 +44,8 @@ pub const MAX_PROBLEMS: usize = 200;
 const MAX_FAILED_TILES: usize = 4096;
 /// How long it is said that something was done: long enough to read.
 const NOTICE_SECS: f64 = 5.0;
+/// How long the rest of a folder is offered: long enough to see that something is missing.
+const OFFER_SECS: f64 = 20.0;
 /// Paths in the Images list, open ones and failed ones.
 const MAX_ENTRIES: usize = 1000;
 
@@ -58,6 +60,8 @@ pub enum Entry {
         path: PathBuf,
         /// Why, in words.
         message: String,
+        /// Whether it may work at another time.
+        try_again: bool,
     },
     /// It is open.
     Open(Arc<OpenedSet>),
@@ -70,6 +74,25 @@ impl Entry {
             Self::Opening(path) | Self::Failed { path, .. } => path,
             Self::Open(set) => &set.path,
         }
+    }
+}
+
+/// Folders of the system that files are proposed in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Folders {
+    /// The program's own: nobody looks for a file there.
+    pub own: Vec<PathBuf>,
+    /// Where the user keeps pictures.
+    pub pictures: Option<PathBuf>,
+}
+
+impl Folders {
+    /// Where a file is proposed that comes of an image: beside it, or among the user's pictures where that is a folder of
+    /// the program, as for the demo.
+    pub fn beside(&self, image: &Path) -> PathBuf {
+        let beside = image.parent().unwrap_or(Path::new(""));
+        let is_own = self.own.iter().any(|own| beside.starts_with(own));
+        self.pictures.as_deref().filter(|_| is_own).unwrap_or(beside).to_owned()
     }
 }
 
@@ -98,10 +121,15 @@ pub struct Session {
     combining: bool,
     /// Something that was done, and when it was said.
     notice: Option<(String, f64)>,
+    /// A folder that holds more than what was just opened of it, and since when it is offered.
+    offer: Option<(PathBuf, f64)>,
     pointer: Option<Point>,
     canvas: Size,
     pixels_per_point: f32,
+    /// The cache folder that a command line has to name to find what this run keeps.
+    command_folder: Option<PathBuf>,
     now_secs: f64,
+    folders: Folders,
     requests: Vec<Request>,
     /// Images whose display is to be saved.
     display_changed: BTreeSet<ImageId>,
@@ -140,16 +168,29 @@ impl Session {
             export: None,
             combining: false,
             notice: None,
+            offer: None,
             pointer: None,
             canvas: Size::new(1, 1),
             pixels_per_point: 1.0,
+            command_folder: None,
             now_secs: 0.0,
+            folders: Folders::default(),
             requests: vec![Request::LoadText(SETTINGS), Request::LoadText(IMAGES)],
             display_changed: BTreeSet::new(),
             settings_changed: false,
             settings_text: SavedText::Awaited,
             images_text: SavedText::Awaited,
         }
+    }
+
+    /// Says which folders files are proposed in.
+    pub fn set_folders(&mut self, folders: Folders) {
+        self.folders = folders;
+    }
+
+    /// The folders that files are proposed in.
+    pub fn folders(&self) -> &Folders {
+        &self.folders
     }
 
     /// The lines of the Images list.
@@ -233,6 +274,13 @@ impl Session {
         (self.now_secs - since_secs < NOTICE_SECS).then_some(text)
     }
 
+    /// The folder of what was just opened, where it holds more and is not open.
+    pub fn offer(&self) -> Option<&Path> {
+        let (folder, since_secs) = self.offer.as_ref()?;
+        let is_listed = self.entries.iter().any(|entry| entry.path() == folder);
+        (!is_listed && self.now_secs - since_secs < OFFER_SECS).then_some(folder)
+    }
+
     /// Says for a moment that something was done.
     pub fn tell(&mut self, text: String) {
         self.notice = Some((text, self.now_secs));
@@ -251,16 +299,16 @@ impl Session {
         })
     }
 
-    /// Whether there are enough of them.
+    /// Whether the image on the canvas can become a field, and another one beside it.
     pub fn can_combine(&self) -> bool {
-        self.combinable().nth(1).is_some()
+        self.combinable().filter(|set| self.fits_current(set)).nth(1).is_some()
     }
 
     /// Whether a set has the size, the type and the channels of the image on the canvas, so that both can be fields of
-    /// one mosaic; where that is none to combine, of the first that is.
+    /// one mosaic; nothing has where that is none to combine.
     pub fn fits_current(&self, set: &OpenedSet) -> bool {
         let current = self.current.and_then(|id| self.combinable().find(|other| other.id == id.set));
-        current.or_else(|| self.combinable().next()).is_some_and(|other| apply_mosaic::are_alike(other, set))
+        current.is_some_and(|current| apply_mosaic::are_alike(current, set))
     }
 
     /// The place of the image under the pointer, level-0 pixels.
@@ -317,7 +365,12 @@ impl Session {
         match event {
             Event::Opened(set) => self.opened(set),
             Event::Resolved { path, paths } => self.resolved(&path, paths),
-            Event::OpenFailed { path, message } => self.open_failed(path, message),
+            Event::PartOpened { folder, files } => {
+                let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                self.tell(format!("{files} files of {name} are shown, as they were chosen"));
+                self.offer = Some((folder, self.now_secs));
+            }
+            Event::OpenFailed { path, message, try_again } => self.open_failed(path, message, try_again),
             Event::TileFailed { set, key, reason } => {
                 let failed = self.failed_tiles.entry(set).or_default();
                 if failed.len() < MAX_FAILED_TILES && failed.insert(key) {
@@ -343,12 +396,13 @@ impl Session {
             }
             Event::Progress { job, set, title, done, total } => self.progress(job, set, title, done, total),
             Event::Finished { job, outcome } => {
+                let set = self.jobs.iter().find(|j| j.id == job).and_then(|j| j.set);
                 self.jobs.retain(|j| j.id != job);
                 let cancelled = self.cancelled.remove(&job);
                 if let JobOutcome::Failed(message) = outcome
                     && !cancelled
                 {
-                    self.add_problem(None, message);
+                    self.add_problem(set, message);
                 }
             }
             Event::Mosaic { set, state } => self.mosaic_changed(ImageId { set, field: MOSAIC }, state),
@@ -380,8 +434,11 @@ impl Session {
     }
 
     fn opened(&mut self, set: Arc<OpenedSet>) {
-        self.settings.remember(&set.path);
-        self.settings_changed = true;
+        // The path of files that the user put together leads to the folder at best, which is something else.
+        if set.mosaic.as_ref().is_none_or(|mosaic| !mosaic.chosen) {
+            self.settings.remember(&set.path);
+            self.settings_changed = true;
+        }
         for field in set.listed() {
             if let Some(mut image) = OpenImage::new(&set, field, self.now_secs) {
                 if let Some(saved) = self.shown.get(&set.path, field) {
@@ -391,15 +448,15 @@ impl Session {
                 self.images.insert(image.id, image);
             }
         }
-        for warning in &set.warnings {
-            self.add_problem(Some(set.id), warning.clone());
-        }
         let first = ImageId { set: set.id, field: set.first() };
-        let entry = Entry::Open(set);
+        let entry = Entry::Open(set.clone());
         let waiting = |e: &Entry| !matches!(e, Entry::Open(_)) && e.path() == entry.path();
         match self.entries.iter().position(waiting) {
             Some(place) => self.entries[place] = entry,
             None => self.entries.push(entry),
+        }
+        for warning in &set.warnings {
+            self.add_problem(Some(set.id), warning.clone());
         }
         if self.images.contains_key(&first) && (self.show_next || self.current.is_none()) {
             self.show_next = false;
@@ -407,8 +464,8 @@ impl Session {
         }
     }
 
-    fn open_failed(&mut self, path: PathBuf, message: String) {
-        let failed = Entry::Failed { path: path.clone(), message };
+    fn open_failed(&mut self, path: PathBuf, message: String, try_again: bool) {
+        let failed = Entry::Failed { path: path.clone(), message, try_again };
         match self.entries.iter().position(|e| !matches!(e, Entry::Open(_)) && e.path() == path) {
             Some(place) => self.entries[place] = failed,
             None => self.entries.push(failed),
@@ -475,8 +532,11 @@ impl Session {
         }
     }
 
-    /// Adds a line to the problems list, or counts it up where it is there already.
+    /// Adds a line to the problems list, or counts it up where it is there already. What comes late, of a set that was
+    /// closed, is about no image that is listed.
     fn add_problem(&mut self, set: Option<SetId>, message: String) {
+        let is_open = |id: &SetId| self.entries.iter().any(|e| matches!(e, Entry::Open(set) if set.id == *id));
+        let set = set.filter(is_open);
         if let Some(problem) = self.problems.iter_mut().find(|p| p.set == set && p.message == message) {
             problem.count = problem.count.saturating_add(1);
             return;

@@ -107,6 +107,7 @@ fn state(
         seams: seams.into(),
         max_shift_px: [margin; 2],
         evenness: Evenness::Unknown,
+        imported: Arc::new([]),
         illumination: None,
     })
 }
@@ -581,4 +582,64 @@ fn another_pattern_opens_the_mosaic_anew_and_can_be_taken_back() {
     assert!(requests.contains(&Request::Close(SET)) && requests.contains(&named(pattern)));
     session.apply(Command::Undo);
     assert!(session.take_requests().contains(&named(None)));
+}
+
+#[test]
+fn values_under_the_pointer_are_asked_for_anew_when_the_mosaic_changes_and_stay_until_then() {
+    let mut session = mosaic_session();
+    session.apply(Command::PointAt(Some(Point::new(300.5, 400.5))));
+    let values = vec![(0, vec![100.0])];
+    session.pump(Event::Sample { set: SET, field: MOSAIC, x: 300, y: 400, values, source: None });
+    session.take_requests();
+    let aligned = state(2, &places(Point::default()), 50.0, MosaicPhase::Aligned, None);
+    session.pump(Event::Mosaic { set: SET, state: aligned });
+    assert!(session.current().is_some_and(|i| i.read_out.is_some()));
+    let asked = session.take_requests();
+    assert!(asked.iter().any(|r| matches!(r, Request::Sample { x: 300, y: 400, .. })), "{asked:?}");
+}
+
+#[test]
+fn a_mosaic_on_the_canvas_is_nothing_to_combine() {
+    let mut session = mosaic_session();
+    let single = |id: u32, path: &str| {
+        let mut single = opened(1, MosaicEdits::default(), false).as_ref().clone();
+        (single.id, single.path, single.mosaic) = (SetId(id), path.into(), None);
+        Arc::new(single)
+    };
+    session.pump(Event::Opened(single(2, "/a.tif")));
+    session.pump(Event::Opened(single(3, "/b.tif")));
+    assert_eq!(session.current().map(|i| i.id), Some(ID));
+    assert!(!session.can_combine());
+    session.apply(Command::ChooseToCombine(true));
+    assert!(!session.combining());
+    session.apply(Command::Show(ImageId { set: SetId(2), field: 0 }));
+    assert!(session.can_combine());
+    session.apply(Command::Close(SetId(3)));
+    assert!(!session.can_combine(), "one image alone is nothing to combine either");
+}
+
+#[test]
+fn chosen_files_are_no_folder_to_come_back_to() {
+    let mut session = session_with(opened(1, MosaicEdits::default(), true));
+    assert!(session.recent().is_empty());
+    session.pump(Event::PartOpened { folder: "/data/all".into(), files: 2 });
+    assert_eq!(session.offer(), Some(Path::new("/data/all")));
+    session.advance(OFFER_SECS + 1.0);
+    assert_eq!(session.offer(), None);
+}
+
+#[test]
+fn the_demo_shows_its_fields_whatever_opens_after_them() {
+    let mut session = Session::new();
+    session.set_canvas(Size::new(800, 600));
+    session.apply(Command::OpenDemo);
+    let fields = opened(1, MosaicEdits::default(), false);
+    let mut slide = fields.as_ref().clone();
+    (slide.id, slide.path, slide.mosaic) = (SetId(2), "/data/slide.tif".into(), None);
+    session.pump(Event::DemoReady { path: fields.path.clone() });
+    session.pump(Event::DemoReady { path: slide.path.clone() });
+    session.pump(Event::Opened(fields));
+    session.pump(Event::Opened(Arc::new(slide)));
+    assert_eq!(session.current().map(|i| i.id), Some(ID));
+    assert_eq!(session.entries().len(), 2);
 }

@@ -176,6 +176,8 @@ impl SavedSettings {
 impl SavedImages {
     /// The key of an image: its path and its number.
     fn key(path: &Path, field: u32) -> Option<String> {
+        // However a path was given, it is the same image.
+        let path = std::path::absolute(path).ok()?;
         path.to_str().map(|p| format!("{p}#{field}"))
     }
 
@@ -201,6 +203,7 @@ impl SavedImages {
 
     /// Forgets every image of a path.
     pub fn forget(&mut self, path: &Path) {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let Some(path) = path.to_str() else { return };
         self.images.retain(|key, _| key.rsplit_once('#').is_none_or(|(p, _)| p != path));
     }
@@ -225,6 +228,16 @@ mod tests {
         let saved = serde_json::from_str::<SavedSettings>(text).expect("parses").checked();
         assert_eq!(saved.preferences.interface_scale, 3.0);
         assert_eq!(saved.window_size, None);
+    }
+
+    #[test]
+    fn an_image_is_remembered_however_its_path_is_given() {
+        let mut saved = SavedImages::default();
+        saved.put(Path::new("slide"), 0, SavedImage::default());
+        let absolute = std::path::absolute("slide").expect("a folder");
+        assert!(saved.get(&absolute, 0).is_some());
+        saved.forget(Path::new("slide"));
+        assert!(saved.get(&absolute, 0).is_none());
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub enum Request {
     AskToLoadPositions,
     /// Show the dialog for a file to write places to.
     AskToSavePositions,
+    /// Show the dialog for an image of even light, for some channels.
+    AskForProfile(Vec<u16>),
     /// Give the window this size in points.
     ResizeWindow([f32; 2]),
     /// Show the dialog for the file that an export writes, proposing this one.

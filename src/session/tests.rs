@@ -252,6 +252,27 @@ fn the_same_problem_is_counted_not_repeated() {
 }
 
 #[test]
+fn a_problem_that_comes_after_its_image_was_closed_is_about_no_image() {
+    let mut session = session_with(1, "a.tif");
+    session.pump(Event::Opened(opened(2, "b.tif", 3, TileFormat::Gray16)));
+    session.apply(Command::Close(SetId(1)));
+    for set in [1, 2] {
+        session.pump(Event::Problem { set: Some(SetId(set)), message: format!("the disk of {set} is full") });
+    }
+    let about: Vec<_> = session.problems().iter().map(|p| p.set).collect();
+    assert_eq!(about, [None, Some(SetId(2))]);
+}
+
+#[test]
+fn what_is_said_of_an_image_as_it_opens_is_about_that_image() {
+    let mut set = Arc::unwrap_or_clone(opened(1, "a.tif", 3, TileFormat::Gray16));
+    set.warnings = vec!["a level is missing".into()];
+    let mut session = Session::new();
+    session.pump(Event::Opened(Arc::new(set)));
+    assert_eq!(session.problems().iter().map(|p| p.set).collect::<Vec<_>>(), [Some(SetId(1))]);
+}
+
+#[test]
 fn nothing_is_saved_over_settings_that_are_still_on_their_way() {
     let mut session = Session::new();
     session.apply(Command::SetWindowSize([900.0, 700.0]));

@@ -18,6 +18,7 @@
 //! | `write_back` | dirty pages go to the disk early |
 //! | `quota` | how much disk, and who gives way |
 //! | `folder`, `catalogue` | locks, names, and stores that are not open |
+//! | `whole_file`, `write_behind` | files of the user's, which appear whole or not at all |
 //!
 //! # What can be relied on
 //!
@@ -47,6 +48,7 @@ mod slots;
 pub mod system;
 #[cfg(test)]
 mod tests;
+mod whole_file;
 mod words;
 mod write_back;
 mod write_behind;
@@ -59,6 +61,7 @@ pub use index::MAX_SLOTS;
 pub use options::{Backing, EvictionOrder, Persist, StoreOptions, StoreStatistics};
 pub use quota::{FREE_DISK_FLOOR_BYTES, Quota, QuotaOptions, free_disk_bytes};
 pub use slabs::{FIRST_SLAB_BYTES, LAST_SLAB_BYTES};
+pub use whole_file::{Destination, Existing, WholeFile, folder_of, write_whole};
 pub use write_back::MAX_DIRTY_BYTES;
 pub use write_behind::WriteBehind;
 pub use writer::{Scratch, SlotWriter};

@@ -18,6 +18,28 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 #[cfg(unix)]
 const BACKGROUND_NICE: i32 = 10;
 
+/// Memory that was given back by a frame and that the next one will want, bytes: a window's shapes and uploads take two or
+/// three megabytes.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const KEPT_FREE_BYTES: i32 = 8 << 20;
+
+/// Blocks from this size on go back to the system at once, bytes: decoded chunks do, what a frame is made of does not.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const RETURNED_BLOCK_BYTES: i32 = 4 << 20;
+
+/// Keeps a few megabytes of freed memory in the process. A window frees and asks for the same memory sixty times a second,
+/// and every page that comes anew from the system costs more than what is written to it.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: mallopt takes plain numbers and may be called at any time. Where it refuses, memory is managed as before.
+        unsafe {
+            libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_FREE_BYTES);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, RETURNED_BLOCK_BYTES);
+        }
+    }
+}
+
 /// Processor cores that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

@@ -247,6 +247,68 @@ fn the_overview_map_jumps_where_it_is_clicked() {
 }
 
 #[test]
+fn the_overview_map_lies_as_the_image_does() {
+    let Some(mut bench) = bench(1.0) else { return };
+    let upright = bench.harness.get_by_label("Overview map").rect();
+    assert!(upright.width() > upright.height());
+    bench.command(Command::Move(ViewMove::RotateTo(90.0)));
+    bench.command(Command::Move(ViewMove::Scale(4.0)));
+    bench.harness.run_steps(4);
+    let map = bench.harness.get_by_label("Overview map").rect();
+    assert!((map.height() - upright.width()).abs() < 1.0 && (map.width() - upright.height()).abs() < 1.0, "{map:?}");
+    // The image's top left corner lies at the top right now.
+    let at = map.min + map.size() * vec2(0.75, 0.25);
+    bench.harness.hover_at(at);
+    bench.harness.drag_at(at);
+    bench.harness.drop_at(at);
+    bench.harness.run_steps(4);
+    let center = bench.camera().0.center;
+    assert!(near(center, Point::new(0.25 * 1401.0, 0.25 * 1051.0), 12.0), "{center:?}");
+}
+
+#[test]
+fn trying_again_is_offered_where_it_may_help() {
+    let Some(mut bench) = bench(1.0) else { return };
+    let mut fail = |path: &str, try_again: bool| {
+        bench.command(Command::Open(vec![path.into()]));
+        bench.harness.step();
+        bench.event(Event::OpenFailed { path: path.into(), message: "no".into(), try_again });
+        bench.harness.run_steps(3);
+        bench.harness.query_all_by_label("Try again").count()
+    };
+    assert_eq!(fail("/data/report.docx", false), 0);
+    assert_eq!(fail("/data/on a disk that was off.tif", true), 1);
+}
+
+#[test]
+fn problems_are_listed_by_image_and_counted_as_the_status_bar_does() {
+    let Some(mut bench) = bench(1.0) else { return };
+    let other = crate::support::brightfield(2, "/data/CMU-1.svs", None);
+    bench.event(Event::Opened(other.clone()));
+    let set = bench.session(|s| s.current().map(|i| i.id.set));
+    for (set, message) in [
+        (Some(other.id), "a tile cannot be read"),
+        (set, "a channel has no name"),
+        (set, "a page was skipped"),
+        (None, "the disk is nearly full"),
+    ] {
+        bench.event(Event::Problem { set, message: message.into() });
+    }
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label_contains("4 problems");
+    assert_eq!(bench.harness.query_all_by_label("4").count(), 1, "the list says how many there are");
+    let of_other = bench.harness.get_by_label("Problems of CMU-1.svs");
+    let top = |bench: &Bench, label: &str| bench.harness.get_by_label(label).rect().top();
+    let own = bench.session(|s| s.current().map(|i| i.name())).expect("an image");
+    assert!(top(&bench, &format!("Problems of {own}")) < top(&bench, "A channel has no name"));
+    assert!(top(&bench, "A channel has no name") < of_other.rect().top());
+    assert!(of_other.rect().top() < top(&bench, "A tile cannot be read"));
+    of_other.click();
+    bench.harness.run_steps(3);
+    assert_eq!(bench.session(|s| s.current().map(|i| i.id.set)), Some(other.id));
+}
+
+#[test]
 fn one_key_hides_the_panels_and_brings_them_back() {
     let Some(mut bench) = bench(1.0) else { return };
     let canvas = bench.camera().1;

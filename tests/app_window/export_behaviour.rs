@@ -51,16 +51,7 @@ fn the_region_is_dragged_by_its_handles_on_the_image() {
     let (before, camera) = (region(&bench), bench.camera().0);
     let drag = |bench: &mut Bench, name: &str, by: egui::Vec2| {
         let from = bench.harness.get_by_label(name).rect().center();
-        bench.harness.hover_at(from);
-        bench.harness.step();
-        bench.harness.drag_at(from);
-        bench.harness.step();
-        bench.harness.hover_at(from + by * 0.5);
-        bench.harness.step();
-        bench.harness.hover_at(from + by);
-        bench.harness.step();
-        bench.harness.drop_at(from + by);
-        bench.harness.run_steps(2);
+        bench.drag(from, by);
     };
     let px = |points: f64| points / camera.zoom;
     drag(&mut bench, "Bottom right corner of the region", vec2(40.0, -30.0));
@@ -68,11 +59,30 @@ fn the_region_is_dragged_by_its_handles_on_the_image() {
     assert_eq!((after.x, after.y), (before.x, before.y));
     assert!((f64::from(after.width) - f64::from(before.width) - px(40.0)).abs() <= 1.0, "{before:?} {after:?}");
     assert!((f64::from(after.height) - f64::from(before.height) + px(30.0)).abs() <= 1.0, "{before:?} {after:?}");
-    drag(&mut bench, "Middle of the region", vec2(-20.0, 10.0));
+}
+
+#[test]
+fn the_region_is_moved_by_any_place_inside_and_the_image_by_any_beside_it() {
+    let Some(mut bench) = bench() else { return };
+    bench.command(Command::Export(ExportCommand::Open(Some(ExportPreset::RegionRaw))));
+    bench.harness.run_steps(3);
+    let (before, camera) = (region(&bench), bench.camera().0);
+    let inside = bench.harness.get_by_label("Inside of the region").rect();
+    bench.drag(inside.min + inside.size() * vec2(0.2, 0.3), vec2(-20.0, 10.0));
     let moved = region(&bench);
-    assert_eq!(moved.size(), after.size());
-    assert!((f64::from(after.x) - f64::from(moved.x) - px(20.0)).abs() <= 1.0);
+    assert_eq!(moved.size(), before.size());
+    let by = f64::from(before.x) - f64::from(moved.x);
+    assert!((by - 20.0 / camera.zoom).abs() <= 1.0, "{before:?} {moved:?}");
     assert_eq!(bench.camera().0, camera, "the image stays");
+    bench.drag(inside.min - vec2(40.0, 40.0), vec2(-20.0, 10.0));
+    assert_eq!(region(&bench), moved, "the region stays on the image");
+    assert_ne!(bench.camera().0, camera, "the image moves");
+    let (camera, at) = (bench.camera().0, bench.harness.get_by_label("Inside of the region").rect().center());
+    bench.harness.hover_at(at);
+    bench.harness.step();
+    bench.scroll(egui::MouseWheelUnit::Line, vec2(0.0, 3.0), Modifiers::NONE);
+    bench.harness.run_steps(3);
+    assert!(bench.camera().0.zoom > camera.zoom, "the wheel zooms there as anywhere");
 }
 
 #[test]

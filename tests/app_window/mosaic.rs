@@ -158,6 +158,7 @@ pub fn state(set: &OpenedSet, story: &Story) -> MosaicState {
         seams: seams.into(),
         max_shift_px: [20.0, 20.0],
         evenness: story.evenness.clone(),
+        imported: Arc::new([]),
         illumination: None,
     }
 }

@@ -9,7 +9,7 @@ use microtome::engine::{Event, MosaicPhase, SampleSource};
 use microtome::geom::Point;
 use microtome::mosaic::{Blend, MOSAIC};
 use microtome::pyramid::SetId;
-use microtome::session::{Command, ImageId, RightTab, Selection};
+use microtome::session::{Command, ImageId, MosaicCommand, RightTab, Selection};
 use microtome::stitch::solve::Hand;
 
 fn bench(story: &Story) -> Option<Bench> {
@@ -205,4 +205,74 @@ fn open_images_are_combined_as_a_mosaic() {
     assert_eq!(open.len(), 2, "{open:?}");
     assert!(open.iter().any(|p| p.ends_with("b.tif")));
     assert!(!bench.session(|s| s.combining()));
+}
+
+#[test]
+fn a_mosaic_has_its_thumbnail_in_the_list() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    let size = microtome::geom::Size::new(64, 48);
+    let rgba = [200, 30, 60, 255].repeat(64 * 48);
+    bench.event(Event::Thumbnail { path: "/data/Tonsil 04".into(), size, rgba: rgba.into() });
+    bench.harness.run_steps(3);
+    let row = bench.harness.get_by_role_and_label(Role::ListBoxOption, "Tonsil 04").rect();
+    let at = row.left_top() + vec2(38.0, 30.0);
+    let picture = bench.harness.render().expect("it renders");
+    assert_eq!(picture.get_pixel(at.x as u32, at.y as u32).0, [200, 30, 60, 255]);
+}
+
+#[test]
+fn values_under_the_pointer_stay_while_the_mosaic_changes() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    let at = ui_of(&bench, Point::new(600.0, 500.0));
+    bench.harness.hover_at(at);
+    bench.harness.run_steps(3);
+    let p = bench.session(|s| s.pointer()).expect("over the image");
+    let (x, y) = (p.x as u32, p.y as u32);
+    bench.event(Event::Sample { set: SetId(1), field: MOSAIC, x, y, values: vec![(0, vec![777.0])], source: None });
+    bench.harness.run_steps(2);
+    bench.harness.get_by_label("777");
+    let set = mosaic(1, "/data/Tonsil 04", &Story::default());
+    let state = crate::mosaic::state(&set, &Story::default());
+    bench.key(Modifiers::NONE, Key::I);
+    bench.event(Event::Mosaic { set: SetId(1), state: std::sync::Arc::new(state) });
+    bench.harness.run_steps(2);
+    bench.harness.get_by_label("777");
+}
+
+#[test]
+fn what_evens_out_the_light_is_said_channel_by_channel_and_profiles_are_forgotten() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    bench.harness.get_by_label("Estimated");
+    bench.harness.get_by_label("Import profile…");
+    let flat = std::path::PathBuf::from("/data/even light.tif");
+    let files = microtome::engine::ProfileFiles { flat, dark: None };
+    bench.command(Command::Mosaic(MosaicCommand::SetProfiles(vec![0, 1], Some(files))));
+    bench.harness.run_steps(3);
+    assert_eq!(bench.harness.query_all_by_label("Not read: even light.tif").count(), 2);
+    let set = mosaic(1, "/data/Tonsil 04", &Story::default());
+    let read =
+        microtome::engine::MosaicState { imported: [0, 1].into(), ..crate::mosaic::state(&set, &Story::default()) };
+    bench.event(Event::Mosaic { set: SetId(1), state: std::sync::Arc::new(read) });
+    bench.harness.run_steps(3);
+    assert_eq!(bench.harness.query_all_by_label("Imported from even light.tif").count(), 2);
+    bench.harness.get_by_label("Forget the profile of DAPI").scroll_to_me();
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label("Forget the profile of DAPI").click();
+    bench.harness.run_steps(3);
+    assert_eq!(edits(&bench).profiles.keys().copied().collect::<Vec<_>>(), [1]);
+    bench.key(Modifiers::COMMAND, Key::Z);
+    bench.key(Modifiers::COMMAND, Key::Z);
+    assert!(edits(&bench).profiles.is_empty(), "both channels were one decision");
+}
+
+#[test]
+fn the_rest_of_a_folder_is_offered_where_a_part_of_it_was_opened() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    bench.event(Event::PartOpened { folder: "/data/Tonsil 05".into(), files: 2 });
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label("2 files of Tonsil 05 are shown, as they were chosen");
+    bench.harness.get_by_label("Open the whole folder").click();
+    bench.harness.run_steps(3);
+    assert!(bench.session(|s| s.entries().iter().any(|e| e.path() == std::path::Path::new("/data/Tonsil 05"))));
+    assert!(bench.harness.query_by_label("Open the whole folder").is_none());
 }

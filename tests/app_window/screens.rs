@@ -5,11 +5,13 @@ use crate::support::{Bench, brightfield, fluorescence, stained, tissue};
 use microtome::engine::{Event, JobId};
 use microtome::session::{Command, PixelSizeTool, RightTab, ViewMove};
 
-const SCALES: [(f32, &str); 2] = [(1.0, "1x"), (2.0, "2x")];
+/// The window in points, its pixels a point, and what its picture is called.
+const SIZES: [([f32; 2], f32, &str); 3] =
+    [([1280.0, 800.0], 1.0, "1x"), ([1280.0, 800.0], 2.0, "2x"), ([900.0, 600.0], 1.0, "small")];
 
 pub fn each_scale(name: &str, mut draw: impl FnMut(&mut Bench)) {
-    for (scale, suffix) in SCALES {
-        let Some(mut bench) = Bench::new(1280.0, 800.0, scale) else { return };
+    for ([width, height], scale, suffix) in SIZES {
+        let Some(mut bench) = Bench::new(width, height, scale) else { return };
         draw(&mut bench);
         bench.save(&format!("{name}-{suffix}"));
     }
@@ -46,7 +48,8 @@ fn four_channels_can_be_drawn() {
         bench.command(Command::SetChannelVisible(3, false));
         bench.command(Command::Move(ViewMove::Magnification(20.0)));
         bench.event(Event::Progress { job: JobId(1), set: None, title: "Preparing Tonsil 04", done: 62, total: 100 });
-        bench.harness.hover_at(egui::pos2(600.0, 400.0));
+        let middle = bench.canvas_middle();
+        bench.harness.hover_at(middle);
         settle(bench);
         let (x, y) = bench.session(|s| s.pointer()).map(|p| (p.x as u32, p.y as u32)).expect("over the image");
         let values = (0..4).map(|c| (c, vec![f64::from(tissue(c, f64::from(x), f64::from(y))[0])])).collect();
@@ -90,6 +93,7 @@ fn problems_can_be_drawn() {
         bench.event(Event::OpenFailed {
             path: "/data/broken.tif".into(),
             message: "the file ends in the middle of its directory, copy it again: /data/broken.tif".into(),
+            try_again: true,
         });
         settle(bench);
     });
@@ -113,6 +117,7 @@ fn loading_and_failing_can_be_drawn() {
         bench.event(Event::OpenFailed {
             path: "/data/broken.tif".into(),
             message: "the file ends in the middle of its directory, copy it again: /data/broken.tif".into(),
+            try_again: true,
         });
         settle(bench);
     });

@@ -19,7 +19,8 @@ fn open_mosaic(bench: &mut Bench, story: &Story) {
 fn an_aligned_mosaic_can_be_drawn() {
     each_scale("mosaic-aligned", |bench| {
         open_mosaic(bench, &Story::default());
-        bench.harness.hover_at(egui::pos2(560.0, 420.0));
+        let middle = bench.canvas_middle();
+        bench.harness.hover_at(middle + egui::vec2(-40.0, 20.0));
         settle(bench);
     });
 }
@@ -66,6 +67,27 @@ fn the_lower_half_of_the_mosaic_panel_can_be_drawn() {
     bench.command(Command::ShowTab(RightTab::Mosaic));
     settle(&mut bench);
     bench.save("mosaic-panel-tall-1x");
+    let Some(mut bench) = Bench::new(900.0, 1500.0, 1.0) else { return };
+    open_mosaic(&mut bench, &Story { saved_positions: true, ..Story::default() });
+    bench.command(Command::ShowTab(RightTab::Mosaic));
+    settle(&mut bench);
+    bench.save("mosaic-panel-tall-small");
+}
+
+#[test]
+fn seams_of_every_quality_can_be_drawn_close_by_and_on_a_light_window() {
+    each_scale("seams-close", |bench| {
+        open_mosaic(bench, &Story::default());
+        bench.command(Command::Move(ViewMove::Scale(2.5)));
+        settle(bench);
+    });
+    let Some(mut bench) = Bench::with_theme(1280.0, 800.0, 1.0, egui::Theme::Light) else { return };
+    open_mosaic(&mut bench, &Story::default());
+    bench.command(Command::SetBackground(microtome::session::Background::Light));
+    bench.command(Command::ShowTab(RightTab::Mosaic));
+    bench.command(Command::Move(ViewMove::RotateTo(25.0)));
+    settle(&mut bench);
+    bench.save("seams-light-1x");
 }
 
 #[test]

@@ -309,6 +309,26 @@ impl Bench {
         self.harness.get_by_label("Canvas").rect().min
     }
 
+    /// The canvas's middle in points.
+    pub fn canvas_middle(&self) -> egui::Pos2 {
+        use egui_kittest::kittest::Queryable as _;
+        self.harness.get_by_label("Canvas").rect().center()
+    }
+
+    /// Drags with the primary button, as a hand does: over several frames.
+    pub fn drag(&mut self, from: egui::Pos2, by: egui::Vec2) {
+        self.harness.hover_at(from);
+        self.harness.step();
+        self.harness.drag_at(from);
+        self.harness.step();
+        for part in [0.5, 1.0] {
+            self.harness.hover_at(from + by * part);
+            self.harness.step();
+        }
+        self.harness.drop_at(from + by);
+        self.harness.run_steps(2);
+    }
+
     /// The place of the image (level-0 pixels) under a place of the window in points.
     pub fn image_at(&self, at: egui::Pos2) -> microtome::geom::Point {
         let (camera, canvas) = self.camera();

@@ -6,6 +6,7 @@
 
 #[path = "../render_gpu/cpu.rs"]
 mod cpu;
+mod dots;
 mod exports;
 mod hand;
 mod noise;

@@ -59,6 +59,21 @@ impl Place {
         Self { folder, image: path }
     }
 
+    /// Overlapping fields and where a stage would say that they stand.
+    pub fn with_fields(fields: &[(Image<'_>, [u32; 2])]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("fields");
+        std::fs::create_dir(&path).expect("a folder");
+        let mut layout = "dim = 2\n".to_owned();
+        for (n, (image, [x, y])) in fields.iter().enumerate() {
+            let name = format!("field_{n}.ome.tif");
+            write(image, &path.join(&name));
+            layout += &format!("{name}; ; ({x}.0, {y}.0)\n");
+        }
+        std::fs::write(path.join("TileConfiguration.txt"), layout).expect("written");
+        Self { folder, image: path }
+    }
+
     /// The binary's cache folder, with its settings.
     pub fn cache(&self) -> PathBuf {
         self.folder.path().join("cache")

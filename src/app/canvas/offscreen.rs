@@ -24,7 +24,7 @@ pub enum Hand {
 /// A window that nobody sees. It reads the user's settings and changes none of them.
 pub struct Offscreen {
     screen: Screen,
-    adapter: String,
+    adapter: wgpu::AdapterInfo,
     app: App,
 }
 
@@ -50,7 +50,7 @@ impl Offscreen {
         let screen = Screen::new(drawing, size, pixels_per_point, wgpu::Color::BLACK)?;
         let mut app = App::new(screen.ctx(), Some(&state), Some(engine()?));
         app.save_nothing();
-        Ok(Self { screen, adapter: state.adapter.get_info().name, app })
+        Ok(Self { screen, adapter: state.adapter.get_info(), app })
     }
 
     /// The window's program.
@@ -91,7 +91,12 @@ impl Offscreen {
 
     /// The graphics adapter's name.
     pub fn adapter(&self) -> String {
-        self.adapter.clone()
+        self.adapter.name.clone()
+    }
+
+    /// How long after the engine woke it a window is drawn.
+    pub fn pace(&self) -> Duration {
+        device::pace(&self.adapter)
     }
 
     /// What the last frame showed: RGBA rows.

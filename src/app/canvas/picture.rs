@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// A frame spends no longer than this on uploads, so that panning stays smooth.
 const UPLOAD_TIME: Duration = Duration::from_micros(1500);
+/// The same while the view moves: an even motion matters more than the last tile, and the driver's work on what was
+/// uploaded comes on top.
+const UPLOAD_TIME_MOVING: Duration = Duration::from_micros(400);
 /// A frame uploads no more than this many bytes.
 const UPLOAD_BYTES: usize = 4 << 20;
 /// Tiles that wait for their upload; beyond it the oldest are dropped and wished for again.
@@ -76,6 +79,8 @@ pub struct Picture {
     progress: Progress,
     /// How the mosaic on the canvas is being drawn.
     mosaic: Option<(SetId, MosaicDrawing)>,
+    /// Frames are as good as free: tiles may fade in.
+    has_gpu: bool,
 }
 
 impl Picture {
@@ -93,7 +98,13 @@ impl Picture {
             last_wanted: None,
             progress: Progress::default(),
             mosaic: None,
+            has_gpu: super::device::pace(&state.adapter.get_info()).is_zero(),
         }
+    }
+
+    /// How long tiles take to fade in.
+    pub fn fade_secs(&self, motion: bool) -> f64 {
+        if motion && self.has_gpu { FADE_SECS } else { 0.0 }
     }
 
     /// A tile arrived from the engine.
@@ -141,13 +152,14 @@ impl Picture {
     }
 
     /// Uploads what fits this frame. True while more waits.
-    pub fn upload(&mut self, now_secs: f64) -> bool {
+    pub fn upload(&mut self, now_secs: f64, view_moves: bool) -> bool {
         let (start, mut bytes) = (Instant::now(), 0);
+        let time = if view_moves { UPLOAD_TIME_MOVING } else { UPLOAD_TIME };
         let mut renderer = self.renderer.lock();
         let lacked = &self.lacked;
         self.waiting.make_contiguous().sort_by_key(|tile| !lacked.contains(&tile.key));
         while let Some(tile) = self.waiting.front() {
-            if bytes > 0 && (bytes + tile.bytes.len() > UPLOAD_BYTES || start.elapsed() > UPLOAD_TIME) {
+            if bytes > 0 && (bytes + tile.bytes.len() > UPLOAD_BYTES || start.elapsed() > time) {
                 return true;
             }
             match renderer.upload(tile, now_secs) {
@@ -265,8 +277,10 @@ pub struct View<'a> {
     pub overview: Option<(Camera, Size)>,
     /// How fast the view moves, level-0 pixels a second.
     pub speed: Point,
-    /// Whether tiles fade in.
+    /// Whether pictures move by themselves.
     pub motion: bool,
+    /// How long tiles take to fade in.
+    pub fade_secs: f64,
 }
 
 impl View<'_> {
@@ -291,7 +305,7 @@ impl View<'_> {
             resident: residency,
             cache_budget_bytes: budget,
             now_secs,
-            fade_secs: if self.motion { FADE_SECS } else { 0.0 },
+            fade_secs: self.fade_secs,
         }
     }
 }

@@ -32,7 +32,7 @@ pub fn images_ui(ui: &mut Ui, session: &Session, pictures: &Pictures, commands: 
     for entry in session.entries() {
         match entry {
             Entry::Opening(path) => opening_ui(ui, path),
-            Entry::Failed { path, message } => failed_ui(ui, path, message, commands),
+            Entry::Failed { path, message, try_again } => failed_ui(ui, path, message, *try_again, commands),
             Entry::Open(set) => {
                 for field in set.listed() {
                     open_ui(ui, session, set, field, pictures, commands);
@@ -57,7 +57,7 @@ fn opening_ui(ui: &mut Ui, path: &Path) {
     });
 }
 
-fn failed_ui(ui: &mut Ui, path: &Path, message: &str, commands: &mut Vec<Command>) {
+fn failed_ui(ui: &mut Ui, path: &Path, message: &str, try_again: bool, commands: &mut Vec<Command>) {
     let p = palette(ui.visuals());
     egui::Frame::new().fill(p.raised).corner_radius(4.0).inner_margin(8.0).show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -73,9 +73,11 @@ fn failed_ui(ui: &mut Ui, path: &Path, message: &str, commands: &mut Vec<Command
             });
         });
         ui.add(Label::new(RichText::new(words::sentence(message)).small().color(p.secondary)).wrap());
-        ui.add_space(2.0);
-        if ui.button("Try again").clicked() {
-            commands.push(Command::Open(vec![path.to_owned()]));
+        if try_again {
+            ui.add_space(2.0);
+            if ui.button("Try again").clicked() {
+                commands.push(Command::Open(vec![path.to_owned()]));
+            }
         }
     });
 }
@@ -95,7 +97,7 @@ fn open_ui(
     let whole = image.whole();
     let name = image.name();
     let response = row_ui(ui, chosen, |ui, rect| {
-        match pictures.thumbnail(&set.path).filter(|_| field == 0) {
+        match pictures.thumbnail(&set.path).filter(|_| field == set.first()) {
             Some(texture) => pictures.paint(ui, texture, rect),
             None => {
                 ui.painter().rect_filled(rect, 3.0, p.sunken);

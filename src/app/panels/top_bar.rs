@@ -11,6 +11,8 @@ use egui::{Align, Button, DragValue, Layout, RichText, Ui};
 
 /// Magnifications with a button.
 const MAGNIFICATIONS: [f64; 6] = [1.0, 2.0, 5.0, 10.0, 20.0, 40.0];
+/// A window narrower than this has fewer of them, points.
+const NARROW: f32 = 860.0;
 /// Scales with a button where no magnification is known.
 const SCALES: [f64; 4] = [0.25, 0.5, 1.0, 2.0];
 /// What forgetting an image means.
@@ -149,7 +151,11 @@ fn named_action_ui(ui: &mut Ui, session: &Session, action: Action, more: &str, c
     let secondary = palette(ui.visuals()).secondary;
     let keys = RichText::new(words_of(action, ui.ctx())).color(secondary);
     let button = Button::new(label).shortcut_text(keys);
-    if ui.add_enabled(command.is_some(), button).clicked() {
+    let mut response = ui.add_enabled(command.is_some(), button);
+    if let Some(hint) = action.hint() {
+        response = response.on_hover_text(hint).on_disabled_hover_text(hint);
+    }
+    if response.clicked() {
         commands.extend(command);
     }
 }
@@ -214,7 +220,10 @@ fn toggle_ui(ui: &mut Ui, on: bool, words: &str, set: impl FnOnce(bool)) {
 fn magnification_ui(ui: &mut Ui, image: &OpenImage, commands: &mut Vec<Command>) {
     let calibrated = image.um_per_px.is_some();
     let now = image.magnification(&image.camera).unwrap_or(image.camera.zoom);
-    let steps: &[f64] = if calibrated { &MAGNIFICATIONS } else { &SCALES };
+    let all: &[f64] = if calibrated { &MAGNIFICATIONS } else { &SCALES };
+    // On a narrow window every second one has room beside the menus.
+    let every = if ui.ctx().content_rect().width() < NARROW { 2 } else { 1 };
+    let steps: Vec<f64> = all.iter().copied().step_by(every).collect();
     let mut labels = vec![("Fit".to_owned(), "The whole image".to_owned())];
     labels.extend(steps.iter().map(|&step| {
         if calibrated {

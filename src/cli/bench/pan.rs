@@ -100,7 +100,10 @@ impl Rig {
     fn frame_with(&mut self, hand: &[Hand]) -> Result<(f64, f64)> {
         std::thread::sleep(self.next.saturating_duration_since(Instant::now()));
         self.next = Instant::now() + FRAME;
-        if !hand.is_empty() || self.woken.swap(false, Ordering::Relaxed) || Instant::now() >= self.due {
+        if self.woken.swap(false, Ordering::Relaxed) {
+            self.due = self.due.min(Instant::now() + self.window.pace());
+        }
+        if !hand.is_empty() || Instant::now() >= self.due {
             let now = self.now_secs();
             let before = system::thread_cpu_secs();
             let again = self.window.frame_by_hand(now, hand);
@@ -274,14 +277,16 @@ pub fn run(context: &Context, path: &Path) -> Result<serde_json::Value> {
     let mut rig = Rig::open(&context.config, path)?;
     let layout_secs = rig.until_open(path)?;
     let first_pixels_secs = layout_secs + rig.until("the first pixels", path, |covered, _| covered > 0.0)?;
-    let first_picture_secs = first_pixels_secs + rig.until("the first picture", path, |covered, _| covered >= 0.9)?;
     let is_mosaic = rig.window.app().session().current().is_some_and(|image| image.mosaic.is_some());
     let aligning = if is_mosaic { Some(while_aligning(&mut rig)?) } else { None };
     if is_mosaic {
         rig.window.app().command(Command::Move(ViewMove::Fit));
         rig.frame()?;
     }
-    let whole_picture_secs = first_picture_secs + rig.until("the overview", path, |covered, _| covered >= ALL)?;
+    rig.until("the first picture", path, |covered, _| covered >= 0.9)?;
+    let first_picture_secs = rig.now_secs();
+    rig.until("the overview", path, |covered, _| covered >= ALL)?;
+    let whole_picture_secs = rig.now_secs();
     let image = rig.window.app().session().current().map(|image| (image.info().size, image.info().has_native_levels()));
     let Some((size, pyramidal)) = image else { return Err(Error::format("the image did not open", path)) };
     let route = Route::of(size);

@@ -56,11 +56,11 @@ pub fn run(context: &Context, path: Option<&Path>) -> Result<serde_json::Value> 
     let heap_peak_bytes = HEAP.peak_usage();
     // Evening out is asked for, so it is no part of the whole.
     let watch = Stopwatch::start();
-    let (illumination, channels) = job.light_of(&stitched)?;
+    let found = job.light_of(&stitched)?;
     let mut light = watch.figures();
-    light["channels"] = channels;
+    light["channels"] = json!(found.channels);
     if path.is_none() {
-        light["flat_errors"] = (0..set.channels.len()).map(|c| flat_error(&illumination, c)).collect();
+        light["flat_errors"] = (0..set.channels.len()).map(|c| flat_error(&found.illumination, c)).collect();
     }
     let written = std::fs::metadata(&output).map_err(|e| Error::io("cannot look at", e, &output))?;
     fuse["bytes"] = written.len().into();

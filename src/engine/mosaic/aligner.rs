@@ -1,6 +1,6 @@
 //! The `aligner` thread: it measures and solves open mosaics, the one that is looked at first.
 
-use super::{MosaicEdits, MosaicState, MosaicWatch, Step, edits_text};
+use super::{MosaicEdits, MosaicPhase, MosaicState, MosaicWatch, Step, edits_text};
 use crate::engine::threads::{PROGRESS_INTERVAL, YIELD, contained};
 use crate::engine::{Event, JobId, OpenSet, Shared};
 use crate::error::{Error, Result};
@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 
 /// How long a filler sleeps before it asks again whether the aligner has done.
 const TURN_WAIT: Duration = Duration::from_millis(100);
+
+/// How long the first alignment of a mosaic waits for what is looked at: one sees where fields come from before they move,
+/// and the first picture has the machine for itself.
+const FIRST_VIEW_WAIT: Duration = Duration::from_secs(1);
 
 /// The mosaics that wait for the aligner.
 #[derive(Default)]
@@ -120,6 +124,9 @@ pub(in crate::engine) fn aligner(shared: &Arc<Shared>, pool: &rayon::ThreadPool)
     while let Some(id) = shared.alignments.next() {
         let Some(set) = shared.set(id) else { continue };
         let Some(mosaic) = &set.mosaic else { continue };
+        if mosaic.state().phase == MosaicPhase::LaidOut {
+            shared.wishes.wait_for_view(id, FIRST_VIEW_WAIT);
+        }
         let watch = Watch {
             shared,
             set: &set,

@@ -1,8 +1,9 @@
 //! A mosaic as it stood at one moment: what an export reads, whatever moves meanwhile.
 
-use super::{MosaicPhase, MosaicState};
+use super::{Evenness, MosaicPhase, MosaicState};
 use crate::error::{Error, Result};
 use crate::geom::{PixelRect, Point};
+use crate::mosaic::illumination::LightTold;
 use crate::mosaic::{Fuser, Illumination, Reduced};
 use crate::pyramid::Pyramid;
 use std::path::PathBuf;
@@ -30,11 +31,11 @@ impl FrozenMosaic {
         Fuser::new(pyramid, self.state.geometry.clone(), self.shown.clone()).with_reduced(self.reduced.clone())
     }
 
-    /// The same for an export, with the illumination evened out or not, whatever was on the screen. Fails where nothing
-    /// was known of the illumination.
+    /// The same for an export, with the illumination evened out or not, whatever was on the screen. A channel whose light
+    /// is not known is left as it is: see [`Self::light_told`]. Fails where that is being found out.
     pub fn fuser_of_export<'p>(&self, pyramid: &'p Pyramid, even: bool) -> Result<Fuser<'p>> {
-        if even && self.known.is_none() {
-            let what = "nothing is known of the illumination, align the fields first, or export without evening it out";
+        if even && (self.state.is_aligning() || self.state.evenness == Evenness::Estimating) {
+            let what = "the light of the fields is still being measured, export again when that is done";
             return Err(Error::unsupported(what, &self.path));
         }
         Ok(Fuser::new(pyramid, self.state.geometry.clone(), self.known.clone().filter(|_| even)))
@@ -59,8 +60,26 @@ impl FrozenMosaic {
         PixelRect::new(x, y, width, height).intersect(self.state.geometry.size.rect())
     }
 
-    /// What a file says of how it was made: where its fields stand, and whether its values are stored ones.
-    pub fn notes(&self, even_illumination: bool) -> Vec<(String, String)> {
+    /// What becomes of the light of these channels where it is to be evened out.
+    pub fn light_told(&self, channels: &[u16]) -> LightTold {
+        let name = |channel: u16| {
+            let channel_info = self.state.info.channels.get(usize::from(channel));
+            (channel, channel_info.map_or("", |c| c.name.as_str()))
+        };
+        let named: Vec<(u16, &str)> = channels.iter().map(|&channel| name(channel)).collect();
+        LightTold::of(&named, self.known.as_deref(), &|channel| match (&self.state.evenness, &self.state.phase) {
+            (Evenness::Known(found), _) => LightTold::why_not(found, channel),
+            (Evenness::Failed(why), _) => why.clone(),
+            (Evenness::Unknown | Evenness::Estimating, MosaicPhase::Aligned | MosaicPhase::Loaded) => {
+                LightTold::NOT_MEASURED.to_owned()
+            }
+            (Evenness::Unknown | Evenness::Estimating, _) => LightTold::NOT_ALIGNED.to_owned(),
+        })
+    }
+
+    /// What a file says of how it was made: where its fields stand, and what became of the light of these channels, where
+    /// it was to be evened out.
+    pub fn notes(&self, channels: &[u16], even_illumination: bool) -> Vec<(String, String)> {
         let positions = match self.state.phase {
             MosaicPhase::Aligned => "aligned",
             MosaicPhase::Loaded => "read from a file",
@@ -70,8 +89,10 @@ impl FrozenMosaic {
             | MosaicPhase::NotAligned(_)
             | MosaicPhase::Unaligned => "as the layout says",
         };
-        let samples = if even_illumination { "illumination evened out" } else { "as stored" };
-        vec![("Positions".to_owned(), positions.to_owned()), ("Samples".to_owned(), samples.to_owned())]
+        let light = if even_illumination { self.light_told(channels) } else { LightTold::default() };
+        let mut notes = vec![("Positions".to_owned(), positions.to_owned())];
+        notes.extend(light.notes());
+        notes
     }
 
     /// Whether fields stand elsewhere than the layout says.

@@ -1,16 +1,17 @@
 //! What an open mosaic holds beside its pyramid of fields: decisions, measurements, and where the fields are shown.
 
+mod light;
+
 use super::publish::{Facts, Measured, shown_places, state_of};
 use super::{Evenness, FrozenMosaic, LoadedPositions, MosaicEdits, MosaicSet, MosaicState, ProfileFiles};
 use crate::error::{Error, Result};
 use crate::geom::Point;
 use crate::image_set::{FieldSet, GridLayout};
-use crate::mosaic::illumination::{PyramidFields, accepted_overlaps, estimate, import_profiles};
-use crate::mosaic::{
-    AlignOptions, AlignWatch, Aligner, Alignment, Fuser, Geometry, HandWork, Illumination, Reduced, Verdict,
-};
+use crate::mosaic::illumination::import_profiles;
+use crate::mosaic::{AlignOptions, AlignWatch, Aligner, Alignment, Fuser, Geometry, HandWork, Illumination, Reduced};
 use crate::pyramid::{Cancel, ImageInfo, PlaneId, Pyramid};
 use crate::stitch::solve::Start;
+use light::KnownLight;
 use parking_lot::Mutex;
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,8 +100,8 @@ struct Work {
     solved: Option<HandWork>,
     /// What the user called off; it is not begun again by itself.
     called_off: Option<Asked>,
-    /// The light was looked into after the last measurement.
-    is_light_known: bool,
+    /// What was last found out about the light.
+    light: Option<KnownLight>,
     /// The profile images that were read.
     profiles: BTreeMap<u16, ProfileFiles>,
 }
@@ -303,7 +304,8 @@ impl OpenMosaic {
     /// A fault in [`Self::serve`] ended it: what was going on has failed, and is not begun again by itself.
     pub fn stopped_by_fault(&self, watch: &dyn MosaicWatch) {
         const FAULT: &str = "the work stopped because of a fault in Microtome, please report it";
-        let asked = self.asked(&self.edits());
+        let edits = self.edits();
+        let asked = self.asked(&edits);
         let mut work = self.work.lock();
         let mut facts = self.facts.lock();
         if matches!(facts.measured, Measured::Now(..)) {
@@ -312,7 +314,7 @@ impl OpenMosaic {
         }
         if facts.evenness == Evenness::Estimating {
             facts.evenness = Evenness::Failed(FAULT.to_owned());
-            work.is_light_known = true;
+            work.light = KnownLight::nothing(&facts, &edits, facts.evenness.clone());
         }
         drop(facts);
         drop(work);
@@ -361,7 +363,7 @@ impl OpenMosaic {
             self.solved(kept.aligner.solve(&edits.hand, Start::Warm(&before.positions)));
             self.publish(at_work.watch);
         }
-        self.solved(kept.aligner.solve(&edits.hand, Start::Cold));
+        self.settled(kept.aligner.solve(&edits.hand, Start::Cold), edits, at_work.watch);
         work.solved = Some(edits.hand.clone());
         self.publish(at_work.watch);
     }
@@ -385,6 +387,15 @@ impl OpenMosaic {
         self.facts.lock().alignment = Some(Arc::new(alignment));
     }
 
+    /// Takes in the places that hold. The light follows from them, so until it is known nothing is written by an older one.
+    fn settled(&self, alignment: Alignment, edits: &MosaicEdits, watch: &dyn MosaicWatch) {
+        let mut facts = self.facts.lock();
+        facts.alignment = Some(Arc::new(alignment));
+        if edits.even_illumination || watch.wants_light() {
+            facts.evenness = Evenness::Estimating;
+        }
+    }
+
     /// Measures all seams anew.
     fn measure(&self, work: &mut Work, asked: &Asked, at_work: AtWork<'_>) {
         put_by(work, asked.round);
@@ -402,7 +413,7 @@ impl OpenMosaic {
             aligner.measure(at_work.pyramid, at_work.pool, &watch, &cancel)?;
             Ok(aligner)
         });
-        (work.kept, work.solved, work.is_light_known) = (None, None, false);
+        (work.kept, work.solved, work.light) = (None, None, None);
         let mut facts = self.facts.lock();
         let outcome = match measured {
             Ok(aligner) => {
@@ -454,56 +465,6 @@ impl OpenMosaic {
         let mut facts = self.facts.lock();
         facts.imported = imported;
         facts.mix_light(channels);
-    }
-
-    /// Estimates the light of the fields from the seams that count, once after every measurement.
-    fn follow_light(&self, work: &mut Work, edits: &MosaicEdits, at_work: AtWork<'_>) {
-        if !edits.even_illumination && !at_work.watch.wants_light() {
-            return;
-        }
-        let alignment = self.facts.lock().alignment.clone();
-        let Some(alignment) = alignment.filter(|a| !work.is_light_known && a.verdict == Verdict::Aligned) else {
-            return;
-        };
-        let (Some(first), Some(kept)) = (self.set.infos.first(), work.kept.as_ref()) else { return };
-        let asked = kept.asked.clone();
-        let channels = first.channels.len() as u16;
-        let cancel = at_work.watch.begin();
-        self.facts.lock().evenness = Evenness::Estimating;
-        self.publish(at_work.watch);
-        let fields = PyramidFields { pyramid: at_work.pyramid, z: first.z_count / 2, t: 0, cancel: &cancel };
-        let progress = |done: u64, total: u64| {
-            // Decisions about seams are solved at once; the light comes after them.
-            if self.is_overtaken(&asked) || self.edits().hand != edits.hand {
-                return Err(Error::Cancelled);
-            }
-            self.follow_trifles(at_work.watch);
-            at_work.watch.progress(Step::Light, done, total)
-        };
-        let overlaps = accepted_overlaps(&alignment);
-        let found = cancel.check().and_then(|()| estimate(&fields, &overlaps, channels, at_work.pool, &progress));
-        let mut facts = self.facts.lock();
-        let outcome = match found {
-            Ok(found) => {
-                facts.evenness = Evenness::Known(found.channels.into());
-                facts.estimated = Some(found.illumination);
-                Ok(())
-            }
-            Err(error) => {
-                (facts.evenness, facts.estimated) = (Evenness::Unknown, None);
-                if !error.is_cancelled() {
-                    facts.evenness = Evenness::Failed(error.to_string());
-                }
-                Err(error)
-            }
-        };
-        facts.mix_light(channels);
-        // What gave way to something else is done at the next turn; what was called off is not.
-        if cancel.is_cancelled() || !matches!(outcome, Err(Error::Cancelled)) {
-            work.is_light_known = true;
-        }
-        drop(facts);
-        at_work.watch.end(outcome);
     }
 
     /// Shows what changed of blending and the like: it does not wait for the end of long work.

@@ -41,7 +41,7 @@ pub(super) struct Facts {
     /// The light that may be evened out: what the user brought, else what was estimated.
     pub illumination: Option<Arc<Illumination>>,
     /// The estimate alone.
-    pub estimated: Option<Illumination>,
+    pub estimated: Option<Arc<Illumination>>,
     /// Profiles that the user brought, by channel.
     pub imported: BTreeMap<u16, Arc<Profile>>,
     /// The corrected grid that `field_set` was laid out by.
@@ -102,6 +102,7 @@ pub(super) fn state_of(
         alignment: facts.alignment.clone(),
         max_shift_px,
         evenness: facts.evenness.clone(),
+        imported: facts.imported.keys().copied().collect(),
         illumination: facts.illumination.clone().filter(|_| edits.even_illumination),
         geometry,
         info,

@@ -154,6 +154,8 @@ pub struct MosaicState {
     pub max_shift_px: [f64; 2],
     /// What is known about the illumination.
     pub evenness: Evenness,
+    /// The channels whose profile images were read and stand in for the estimate.
+    pub imported: Arc<[u16]>,
     /// The light that is evened out on the screen, where that is switched on.
     pub illumination: Option<Arc<Illumination>>,
 }

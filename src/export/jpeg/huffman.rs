@@ -215,9 +215,8 @@ mod tests {
             bits.put(Code { bits: n % 8, len: 3 }, 0, 0, &mut out);
         }
         bits.finish(&mut out);
-        let plain: Vec<u8> = out.to_vec();
         // 000 001 010 011 100 101 110 111 five times.
-        assert_eq!(plain, [0x05, 0x39, 0x77].repeat(5));
+        assert_eq!(out, [0x05, 0x39, 0x77].repeat(5));
         let mut out = Vec::new();
         let mut bits = BitWriter::default();
         (0..9).for_each(|_| bits.put(Code { bits: 0xff, len: 8 }, 0, 0, &mut out));

@@ -4,8 +4,8 @@ use super::{EOI, JpegColor, JpegEncoder, SOI, Scan};
 use crate::error::{Error, Result};
 use crate::export::tile_encoder::TileCompression;
 use crate::geom::Size;
+use crate::store::{Destination, WholeFile};
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
 
 /// JPEG counts pixels along a side in 16 bits.
 const MAX_SIDE: u32 = 65_535;
@@ -16,22 +16,24 @@ const APP0: u8 = 0xe0;
 /// Takes whole rows of interleaved RGB, top down.
 pub type RowSink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
-/// Writes a picture of a quality from 1 to 100 to `path`, which appears once it is whole. `paint` is given a sink for all
+/// Writes a picture of a quality from 1 to 100, which appears once it is whole. `paint` is given a sink for all
 /// its rows; `dpi` notes dots an inch.
-pub fn write_jpeg(
-    path: &Path,
+pub fn write_jpeg<'a>(
+    to: impl Into<Destination<'a>>,
     size: Size,
     quality: u8,
     dpi: Option<f64>,
     paint: &mut dyn FnMut(&mut RowSink<'_>) -> Result<()>,
 ) -> Result<()> {
+    let to = to.into();
+    let path = to.path;
     if size.width > MAX_SIDE || size.height > MAX_SIDE {
         let what = format!("a JPEG has at most {MAX_SIDE} pixels a side, choose a smaller scale or PNG or TIFF");
         return Err(Error::too_large(what, path));
     }
     let failed = |e| Error::io("cannot write", e, path);
-    let temporary = crate::export::temporary_beside(path)?;
-    let mut file = BufWriter::new(temporary.as_file());
+    let whole = WholeFile::create(to)?;
+    let mut file = BufWriter::new(whole.file());
     let color =
         if (TileCompression::Jpeg { quality }).chroma_step() == 1 { JpegColor::Full } else { JpegColor::Halved };
     let mut strips = Strips::new(size, JpegEncoder::new(quality, color));
@@ -55,7 +57,7 @@ pub fn write_jpeg(
     packed.extend([0xff, EOI]);
     file.write_all(&packed).and_then(|()| file.flush()).map_err(failed)?;
     drop(file);
-    crate::export::keep_temporary(temporary, path)
+    whole.publish()
 }
 
 /// The header that most readers expect.
@@ -108,6 +110,7 @@ impl Strips {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn rows_in_any_pieces_become_the_picture() {
@@ -122,7 +125,7 @@ mod tests {
                 }
                 Ok(())
             };
-            write_jpeg(&path, size, quality, Some(300.0), &mut paint).expect("written");
+            write_jpeg(Destination::replacing(&path), size, quality, Some(300.0), &mut paint).expect("written");
             let got = image::open(&path).expect("a JPEG").into_rgb8();
             assert_eq!(got.dimensions(), (size.width, size.height));
             let off = got.iter().zip(&pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() as f64;

@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::geom::Size;
 use crate::pixels::TileFormat;
 use crate::pyramid::Cancel;
+use crate::store::{Destination, WholeFile};
 use build::{Build, TilePlace, level_sizes};
 use std::collections::HashSet;
 use std::path::Path;
@@ -61,28 +62,31 @@ pub struct Written {
     pub unreadable_parts: u64,
 }
 
-/// Writes a source to `path`, which appears once it is whole and, where that is asked for, was read back right.
+/// Writes a source to a file, which appears once it is whole and, where that is asked for, was read back right.
 ///
 /// The room on the disk is looked at first, by an estimate from a few packed places.
 /// The same source and options give the same bytes for any number of threads. `progress` hears of tiles done and in all,
 /// on this thread, which must not be one of the pool's.
 /// Fails where a part cannot be read, because a hole would look like data.
-pub fn write_ome_tiff(
+pub fn write_ome_tiff<'a>(
     source: &dyn BandSource,
     options: &OmeTiffOptions,
-    path: &Path,
+    to: impl Into<Destination<'a>>,
     pool: &rayon::ThreadPool,
     progress: &mut dyn FnMut(u64, u64),
     cancel: &Cancel,
 ) -> Result<Written> {
+    let to = to.into();
+    let path = to.path;
     let image = source.image();
     let format = tile_format(image, path)?;
     let planned = Planned::of(image, options);
-    super::sweep_beside(path);
+    // A folder that cannot be written to is said before anything about room on the disk.
+    WholeFile::create(to).map(drop)?;
     check_room(path, estimate(source, options, path, cancel)?.bytes)?;
     // The estimate read some parts too.
     let unreadable_before = source.unreadable_parts();
-    let mut writer = TiledTiffWriter::create(path, &planned.plan)?;
+    let mut writer = TiledTiffWriter::create(to, &planned.plan)?;
     let total = planned.tiles(image);
     let pages_tiles =
         image.size.width.div_ceil(image.tile_side) as u64 * u64::from(image.size.height.div_ceil(image.tile_side));
@@ -111,7 +115,7 @@ pub fn write_ome_tiff(
     let bytes = writer.bytes();
     let verified = if options.verify {
         writer.check_tables()?;
-        verify(writer.complete()?, image, format, &prints, path, cancel)?
+        verify(&writer.complete()?, image, format, &prints, path, cancel)?
     } else {
         0
     };

@@ -4,13 +4,12 @@ use super::build::level_sizes;
 use super::{OmeTiffOptions, tile_format, worst_bytes};
 use crate::error::{Error, Result};
 use crate::export::band_source::BandSource;
-use crate::export::folder_of;
 use crate::export::layout::SampleKind;
 use crate::export::square::cut;
 use crate::export::tile_encoder::{TileCompression, TileEncoder};
 use crate::geom::{PixelRect, Size};
 use crate::pyramid::Cancel;
-use crate::store::free_disk_bytes;
+use crate::store::{folder_of, free_disk_bytes};
 use std::path::Path;
 
 /// Places along each side of the image that are packed to see how small they get.

@@ -133,7 +133,8 @@ fn options(compression: TileCompression) -> OmeTiffOptions {
 
 fn write(rule: &Rule, options: &OmeTiffOptions, path: &Path, threads: usize) -> Written {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-    write_ome_tiff(rule, options, path, &pool, &mut |_, _| {}, &Cancel::default()).expect("written")
+    write_ome_tiff(rule, options, Destination::replacing(path), &pool, &mut |_, _| {}, &Cancel::default())
+        .expect("written")
 }
 
 /// Tiles on the heap.

@@ -163,3 +163,70 @@ fn a_layout_in_a_folder_below_means_the_images_beside_it() {
         assert!(set.files.iter().all(|file| file.parent() == of.parent()), "{of:?}: {:?}", set.files);
     }
 }
+
+#[test]
+fn an_image_that_is_named_and_drawn_like_a_mask_is_left_out_and_one_that_is_only_named_so_is_not() {
+    // The pixels of a picture that was taken: no two neighbours are alike.
+    let taken = Tiff { is_noise: true, ..Tiff::new(32, 24) };
+    for (masks, fields, channels) in [(Tiff::new(32, 24), 6, 1), (taken.clone(), 6, 2)] {
+        let folder = Folder::new();
+        for i in 0..6 {
+            folder.put(&format!("r{}_c{}_DAPI.tif", i / 3, i % 3), &taken);
+            folder.put(&format!("r{}_c{}_label.tif", i / 3, i % 3), &masks);
+        }
+        let found = folder.resolve();
+        let set = sets(&found)[0].clone();
+        assert_eq!((set.fields.len(), set.channels.len()), (fields, channels));
+        assert_eq!(found.left_out.iter().filter(|l| l.reason == "a mask").count(), 6 * (2 - channels));
+    }
+}
+
+#[test]
+fn dim_and_blank_fields_are_fields_whatever_their_pixels() {
+    let folder = Folder::new();
+    for i in 0..6 {
+        let value = if i == 2 { 0 } else { 1 };
+        folder.put(&format!("r{}_c{}.tif", i / 3, i % 3), &Tiff { bits: 8, value, ..Tiff::new(32, 24) });
+    }
+    assert_eq!(folder.set().fields.len(), 6);
+}
+
+#[test]
+fn masks_of_two_kinds_thumbnails_and_overlays_of_every_field_are_left_out() {
+    let folder = grid();
+    for i in 0..6 {
+        for kind in ["cp_masks", "seg", "Overlay"] {
+            folder.put(&format!("r{}_c{}_{kind}.tif", i / 3, i % 3), &Tiff::new(32, 24));
+        }
+        folder.put(&format!("r{}_c{}_thumb0F3A.tif", i / 3, i % 3), &Tiff::new(8, 6));
+    }
+    let found = folder.resolve();
+    assert_eq!((sets(&found).len(), images(&found).len()), (1, 0));
+    let count = |reason: &str| found.left_out.iter().filter(|l| l.reason == reason).count();
+    assert_eq!(
+        ["a mask", "an overview", "a picture of several channels"].map(count),
+        [12, 6, 6],
+        "{:?}",
+        found.left_out
+    );
+}
+
+#[test]
+fn a_row_that_is_no_index_and_a_file_of_several_images_are_no_cells() {
+    let names = ["row1_s1.tif", "row2_s2.tif", "row3_s3.tif", "row99999999999_s4.tif"];
+    let found = Folder::of(names).resolve();
+    assert_eq!((sets(&found)[0].fields.len(), images(&found)), (3, vec![names[3].to_owned()]));
+
+    let folder = grid();
+    let image = |index: usize| {
+        format!(
+            r#"<Image ID="Image:{index}"><Pixels ID="P:{index}" DimensionOrder="XYCZT" Type="uint16" SizeX="32"
+            SizeY="24" SizeC="1" SizeZ="1" SizeT="1"><Channel ID="C:{index}" SamplesPerPixel="1"/>
+            <TiffData IFD="{index}" PlaneCount="1"/></Pixels></Image>"#
+        )
+    };
+    let text = format!("<OME>{}{}</OME>", image(0), image(1));
+    folder.put("r1_c2.tif", &Tiff { description: Some(text), more: vec![None], ..Tiff::new(32, 24) });
+    let found = folder.resolve();
+    assert_eq!((sets(&found)[0].fields.len(), images(&found)), (5, vec!["r1_c2.tif".to_owned()]));
+}

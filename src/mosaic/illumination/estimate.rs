@@ -67,6 +67,23 @@ pub struct LightEstimate {
     pub channels: Vec<ChannelLight>,
 }
 
+impl LightEstimate {
+    /// What is found where there is nothing to look at, and why, in words.
+    pub fn nothing(channels: u16, why: &str) -> Self {
+        let light =
+            |channel| ChannelLight { verdict: LightVerdict::NotKept(why.to_owned()), ..ChannelLight::of(channel) };
+        Self { illumination: Illumination::default(), channels: (0..channels).map(light).collect() }
+    }
+}
+
+impl ChannelLight {
+    /// A channel that was not looked at yet.
+    fn of(channel: u16) -> Self {
+        let verdict = LightVerdict::NotKept(String::new());
+        Self { channel, verdict, overlaps: 0, dark: None, disagreement: None, seam_step: None }
+    }
+}
+
 /// Estimates the light of channels 0 up to `channels` from accepted overlaps.
 ///
 /// The result depends on the fields and the overlaps alone, not on the pool's number of threads.
@@ -130,14 +147,7 @@ fn channel_light(
     channel: u16,
     steps: &mut Steps<'_>,
 ) -> Result<(ChannelLight, Option<Arc<Profile>>)> {
-    let mut light = ChannelLight {
-        channel,
-        verdict: LightVerdict::NotKept(String::new()),
-        overlaps: 0,
-        dark: None,
-        disagreement: None,
-        seam_step: None,
-    };
+    let mut light = ChannelLight::of(channel);
     let read = over_pairs(fields, overlaps, channel, steps, &overlap::samples_of)?;
     let samples: Vec<Vec<Sample>> = read.into_iter().flatten().filter(|samples| !samples.is_empty()).collect();
     light.overlaps = samples.len();

@@ -15,11 +15,13 @@ mod overlap;
 mod reduced;
 #[cfg(test)]
 mod scene;
+mod told;
 
 pub use estimate::{ChannelLight, LightEstimate, LightProgress, LightVerdict, MAX_OVERLAPS, estimate};
 pub use import::{MAX_PROFILE_PX, import_profiles};
-pub use overlap::{FieldOverlap, accepted_overlaps, seam_steps};
+pub use overlap::{FieldOverlap, accepted_overlaps, overlaps_of_places, seam_steps};
 pub use reduced::{PyramidFields, REDUCED_CELLS, Reduced, ReducedFields};
+pub use told::LightTold;
 
 use crate::geom::Size;
 use std::sync::Arc;

@@ -1,9 +1,14 @@
 //! The same tissue seen at two places of the field: what overlaps say about the light.
 
 use super::reduced::Reduced;
-use crate::geom::{Point, Size};
-use crate::mosaic::Alignment;
-use crate::stitch::solve::EdgeStatus;
+use crate::geom::{Point, Rect, Size};
+use crate::mosaic::{Alignment, FieldIndex, HandWork};
+use crate::stitch::report::EdgeReport;
+use crate::stitch::solve::{EdgeStatus, Hand};
+
+/// A seam that is off by more than this contradicts the others, and the two fields do not show the same tissue where they
+/// seem to, pixels.
+const MAX_RESIDUAL_PX: f64 = 2.0;
 
 /// Two fields that show the same tissue.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,19 +21,39 @@ pub struct FieldOverlap {
     pub shift: Point,
 }
 
-/// The overlaps of an alignment whose measurement counts, at the solved places.
-pub fn accepted_overlaps(alignment: &Alignment) -> Vec<FieldOverlap> {
-    let places = &alignment.positions;
-    alignment
-        .report
-        .edges
-        .iter()
-        .filter(|edge| matches!(edge.status, EdgeStatus::Accepted | EdgeStatus::AcceptedByHand))
-        .filter_map(|edge| {
-            let shift = *places.get(edge.b)? - *places.get(edge.a)?;
-            Some(FieldOverlap { a: u32::try_from(edge.a).ok()?, b: u32::try_from(edge.b).ok()?, shift })
-        })
-        .collect()
+/// The overlaps that say something of the light: those that were measured and that a cold solution went by.
+///
+/// A seam that contradicts the others takes no part, nor does one whose fields a person moved: how they stand is no
+/// measurement.
+/// The shifts are the measured ones, so that a decision about one seam changes what is said by no other.
+pub fn accepted_overlaps(alignment: &Alignment, hand: &HandWork) -> Vec<FieldOverlap> {
+    alignment.report.edges.iter().filter_map(|edge| measured_overlap(edge, hand)).collect()
+}
+
+fn measured_overlap(edge: &EdgeReport, hand: &HandWork) -> Option<FieldOverlap> {
+    let (a, b) = (u32::try_from(edge.a).ok()?, u32::try_from(edge.b).ok()?);
+    let is_moved = matches!(hand.edges.get(&(a.min(b), a.max(b))), Some(Hand::Shift(_)));
+    let counts = matches!(edge.status, EdgeStatus::Accepted | EdgeStatus::AcceptedByHand);
+    let agrees = edge.residual_px.is_some_and(|off_px| off_px <= MAX_RESIDUAL_PX);
+    let [x, y] = edge.measured.filter(|_| counts && agrees && !is_moved)?;
+    Some(FieldOverlap { a, b, shift: Point::new(x, y) })
+}
+
+/// The overlaps of fields at places that are believed as they are; `None` for a field whose place is not known.
+pub fn overlaps_of_places(places: &[Option<Point>], sizes: &[Size]) -> Vec<FieldOverlap> {
+    let rect = |min: Point, size: &Size| Rect::new(min, min + Point::new(size.width.into(), size.height.into()));
+    let placed = |(field, (place, size)): (usize, (&Option<Point>, &Size))| {
+        Some((u32::try_from(field).ok()?, rect((*place)?, size)))
+    };
+    let placed: Vec<(u32, Rect)> = places.iter().zip(sizes).enumerate().filter_map(placed).collect();
+    let index = FieldIndex::new(&placed.iter().map(|(_, rect)| *rect).collect::<Vec<_>>());
+    let mut overlaps = Vec::new();
+    for &(a, rect_a) in &placed {
+        let near = index.candidates(rect_a).into_iter().filter_map(|n| placed.get(n as usize));
+        let meeting = near.filter(|(b, rect_b)| *b > a && rect_a.intersect(*rect_b).is_some());
+        overlaps.extend(meeting.map(|&(b, rect_b)| FieldOverlap { a, b, shift: rect_b.min - rect_a.min }));
+    }
+    overlaps
 }
 
 /// Blocks of cells along the longer side of a field: one sample of tissue each.
@@ -206,6 +231,74 @@ pub fn seam_steps(a: &Reduced, b: &Reduced, shift: Point, dark: f32) -> Vec<f32>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mosaic::Verdict;
+    use crate::stitch::report::Report;
+    use std::sync::Arc;
+
+    /// A pair of neighbours that was measured 100 px apart.
+    fn edge(a: usize, b: usize, status: EdgeStatus, residual_px: f64) -> EdgeReport {
+        EdgeReport {
+            a,
+            b,
+            nominal: [98.0, 0.0],
+            measured: Some([100.0, 1.0]),
+            deviation_px: None,
+            residual_px: Some(residual_px),
+            ncc: None,
+            score: None,
+            status,
+            rejection: None,
+        }
+    }
+
+    #[test]
+    fn only_measured_seams_that_agree_and_that_nobody_moved_say_something_of_the_light() {
+        use EdgeStatus::{Accepted, AcceptedByHand, Dropped, NoInformation, RefusedByHand, Rejected};
+        let edges = vec![
+            edge(0, 1, Accepted, 0.1),
+            edge(1, 2, Dropped, 9.0),
+            edge(2, 3, AcceptedByHand, 0.1),
+            edge(3, 4, AcceptedByHand, 0.1),
+            edge(4, 5, AcceptedByHand, 7.0),
+            edge(5, 6, RefusedByHand, 0.1),
+            edge(6, 7, Accepted, 2.5),
+            EdgeReport { measured: None, residual_px: None, ..edge(7, 8, NoInformation, 0.0) },
+            EdgeReport { measured: None, ..edge(8, 9, Rejected, 0.1) },
+        ];
+        let report = Report {
+            fields: Vec::new(),
+            edges,
+            placed_by_stage: 0,
+            accepted: 0,
+            residual_p50_px: None,
+            residual_p95_px: None,
+            min_score: 0.0,
+            max_shift_px: [0.0; 2],
+            stage_scatter_px: [0.0; 2],
+        };
+        let alignment = Alignment {
+            nominal: Vec::new(),
+            grid: None,
+            positions: Vec::new(),
+            verdict: Verdict::Aligned,
+            channel: 0,
+            report: Arc::new(report),
+            findings: Vec::new(),
+        };
+        let moved = [((2, 3), Hand::Shift(Point::new(80.0, 0.0))), ((3, 4), Hand::Accept), ((4, 5), Hand::Accept)];
+        let found = accepted_overlaps(&alignment, &HandWork { edges: moved.into() });
+        let shift = Point::new(100.0, 1.0);
+        assert_eq!(found, [FieldOverlap { a: 0, b: 1, shift }, FieldOverlap { a: 3, b: 4, shift }]);
+    }
+
+    #[test]
+    fn places_that_are_believed_overlap_where_fields_meet() {
+        let place = |x: f64, y: f64| Some(Point::new(x, y));
+        let places = [place(0.0, 0.0), None, place(80.0, 2.0), place(500.0, 0.0), place(10.0, 90.5)];
+        let found = overlaps_of_places(&places, &[Size::new(100, 100); 5]);
+        let of = |a: u32, b: u32, x: f64, y: f64| FieldOverlap { a, b, shift: Point::new(x, y) };
+        assert_eq!(found, [of(0, 2, 80.0, 2.0), of(0, 4, 10.0, 90.5), of(2, 4, -70.0, 88.5)]);
+    }
 
     /// A plane of cells of 4 px whose sample at a place of the scene is `of(x, y)`, in pixels.
     fn plane(corner: Point, cells: Size, of: &dyn Fn(f64, f64) -> f64) -> Reduced {

@@ -8,7 +8,6 @@ mod estimate;
 mod plan;
 
 pub use choices::{Compression, ExportChoices, ExportPreset, PictureFormat, PictureSize};
-pub use command_line::command_line;
 pub use estimate::{ExportEstimate, Packing};
 pub use plan::{ExportPlan, ExportWhat, PicturePlan, SamplesPlan};
 
@@ -100,7 +99,7 @@ impl ExportStage {
 pub struct ExportPanel {
     /// The image it is about.
     pub image: ImageId,
-    /// The region, level-0 pixels, inside the image.
+    /// The region, level-0 pixels, inside [`OpenImage::whole`].
     pub region: PixelRect,
     /// Channels that are left out, by their number.
     pub left_out: BTreeSet<u16>,
@@ -172,6 +171,19 @@ impl Session {
         self.pixels_per_point = pixels_per_point;
     }
 
+    /// Says which cache folder a command line has to name to find what this run keeps; `None`: none.
+    pub fn set_command_folder(&mut self, folder: Option<PathBuf>) {
+        self.command_folder = folder;
+    }
+
+    /// The command line that does the same as an export now; `None` where nothing would be exported, or where no command
+    /// line opens the same: files that the user put together.
+    pub fn export_command_line(&self) -> Option<String> {
+        let (plan, image) = self.export_plan().zip(self.current())?;
+        let is_chosen = image.mosaic.as_ref().is_some_and(|view| view.set.chosen);
+        (!is_chosen).then(|| command_line::command_line(&plan, image, self.command_folder.as_deref()))
+    }
+
     /// Whether the region is drawn on the canvas, to be dragged.
     pub fn export_region(&self) -> Option<PixelRect> {
         let panel = self.export.as_ref().filter(|p| Some(p.image) == self.current && !p.stage.is_busy())?;
@@ -227,10 +239,8 @@ impl Session {
             ExportCommand::ShowInFolder(path) => self.requests.push(Request::ShowInFolder(path)),
             ExportCommand::CopyView => self.copy_view(),
             ExportCommand::CopyCommandLine => {
-                if let Some((plan, image)) = self.export_plan().zip(self.current()) {
-                    let text = command_line(&plan, image);
-                    self.requests.push(Request::CopyText(text));
-                }
+                let line = self.export_command_line();
+                self.requests.extend(line.map(Request::CopyText));
             }
         }
     }
@@ -300,20 +310,20 @@ impl Session {
     }
 
     fn set_export_region(&mut self, region: PixelRect) {
-        let size = self.export.as_ref().and_then(|p| self.images.get(&p.image)).map(|i| i.info().size);
-        if let (Some(size), Some(panel)) = (size, &mut self.export) {
-            panel.region = inside(region, size);
+        let whole = self.export.as_ref().and_then(|p| self.images.get(&p.image)).map(OpenImage::whole);
+        if let (Some(whole), Some(panel)) = (whole, &mut self.export) {
+            panel.region = inside(region, whole);
         }
     }
 
-    /// The frame of a mosaic moved under the region, which stays on what it shows.
+    /// The frame of a mosaic moved under the region, which stays on what it shows, as far as there are fields.
     pub(super) fn export_reframed(&mut self, image: ImageId, moved: Point) {
-        let Some(size) = self.images.get(&image).map(|i| i.info().size) else { return };
+        let Some(whole) = self.images.get(&image).map(OpenImage::whole) else { return };
         if let Some(panel) = self.export.as_mut().filter(|panel| panel.image == image) {
             let side = |from: u32, by: f64| (f64::from(from) + by).round().clamp(0.0, f64::from(u32::MAX)) as u32;
             let region =
                 PixelRect { x: side(panel.region.x, moved.x), y: side(panel.region.y, moved.y), ..panel.region };
-            panel.region = inside(region, size);
+            panel.region = inside(region, whole);
         }
     }
 
@@ -338,7 +348,7 @@ impl Session {
         let path = if panel.named {
             plan::with_ending(&panel.path, self.settings.export.ending())
         } else {
-            plan::proposed_path(&self.settings.export, &image.set.path, &image.name())
+            plan::proposed_path(&self.settings.export, &self.folders, &image.set.path, &image.name())
         };
         if path != panel.path {
             panel.path = path;
@@ -363,13 +373,13 @@ impl Session {
 
 /// The whole pixels of an image that are on the canvas; all of it where none is.
 fn seen(image: &OpenImage, canvas: Size) -> PixelRect {
-    let size = image.info().size;
-    let Some(shown) = image.camera.visible_image_rect(size, canvas) else { return size.rect() };
+    let (size, all) = (image.info().size, image.whole());
+    let Some(shown) = image.camera.visible_image_rect(size, canvas) else { return all };
     let whole = |v: f64| v.clamp(0.0, f64::from(u32::MAX)) as u32;
     let (left, top) = (whole(shown.min.x.floor()), whole(shown.min.y.floor()));
     let (right, bottom) = (whole(shown.max.x.ceil()), whole(shown.max.y.ceil()));
-    let rect = PixelRect::new(left, top, right.saturating_sub(left), bottom.saturating_sub(top)).intersect(size.rect());
-    if rect.is_empty() { size.rect() } else { rect }
+    let rect = PixelRect::new(left, top, right.saturating_sub(left), bottom.saturating_sub(top)).intersect(all);
+    if rect.is_empty() { all } else { rect }
 }
 
 /// The middle half of a rectangle: its handles are at hand.
@@ -378,11 +388,12 @@ fn middle_of(rect: PixelRect) -> PixelRect {
     PixelRect::new(rect.x + (rect.width - w) / 2, rect.y + (rect.height - h) / 2, w, h)
 }
 
-/// A region moved and cut to lie inside an image that is not empty.
-fn inside(region: PixelRect, size: Size) -> PixelRect {
-    let w = region.width.clamp(LEAST_REGION_PX.min(size.width), size.width);
-    let h = region.height.clamp(LEAST_REGION_PX.min(size.height), size.height);
-    PixelRect::new(region.x.min(size.width - w), region.y.min(size.height - h), w, h)
+/// A region moved and cut to lie inside all that there is of an image, which is not empty.
+fn inside(region: PixelRect, whole: PixelRect) -> PixelRect {
+    let w = region.width.clamp(LEAST_REGION_PX.min(whole.width), whole.width);
+    let h = region.height.clamp(LEAST_REGION_PX.min(whole.height), whole.height);
+    let (x, y) = (region.x.max(whole.x), region.y.max(whole.y));
+    PixelRect::new(x.min(whole.right() - w), y.min(whole.bottom() - h), w, h)
 }
 
 #[cfg(test)]

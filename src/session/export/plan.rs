@@ -5,7 +5,7 @@ use super::choices::{Compression, ExportChoices, ExportPreset, PictureFormat, Pi
 use crate::geom::{PixelRect, Point, Rect, Size};
 use crate::pixels::TileFormat;
 use crate::pyramid::SetId;
-use crate::session::{ImageId, OpenImage};
+use crate::session::{Folders, ImageId, OpenImage};
 use crate::view::{Camera, DisplaySettings, MagnifyFilter};
 use std::path::{Path, PathBuf};
 
@@ -261,6 +261,13 @@ impl OpenImage {
         self.mosaic.as_ref().map_or(all, |view| view.state.geometry.extent.intersect(all))
     }
 
+    /// The top-left corner of [`Self::whole`]: places that people read and type count from it, as those of a whole export
+    /// do.
+    pub fn corner(&self) -> Point {
+        let whole = self.whole();
+        Point::new(f64::from(whole.x), f64::from(whole.y))
+    }
+
     /// Where the frame of a mosaic is, layout coordinates; nothing moves other images.
     pub fn origin(&self) -> Point {
         self.mosaic.as_ref().map_or(Point::default(), |view| view.state.geometry.origin)
@@ -273,9 +280,9 @@ impl OpenImage {
     }
 }
 
-/// The file that is proposed: beside the last export, else beside the image, named after the image.
-pub(super) fn proposed_path(choices: &ExportChoices, source: &Path, name: &str) -> PathBuf {
-    let folder = choices.folder.clone().or_else(|| source.parent().map(Path::to_owned)).unwrap_or_default();
+/// The file that is proposed: beside the last export, else where `folders` say, named after the image.
+pub(super) fn proposed_path(choices: &ExportChoices, folders: &Folders, source: &Path, name: &str) -> PathBuf {
+    let folder = choices.folder.clone().unwrap_or_else(|| folders.beside(source));
     let stem = stem_of(Path::new(name));
     let more = match choices.preset {
         ExportPreset::WholeOmeTiff => "",

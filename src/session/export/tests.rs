@@ -2,7 +2,7 @@ use super::*;
 use crate::engine::{Event, OpenedSet};
 use crate::pixels::{PixelType, TileFormat};
 use crate::pyramid::{Calibration, ChannelInfo, ChannelRole, ImageInfo, SetId, level_plan};
-use crate::session::{Command, RightTab, ViewMove};
+use crate::session::{Command, Folders, RightTab, ViewMove};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -212,10 +212,30 @@ fn the_command_line_quotes_what_a_shell_would_take_apart() {
     export(&mut session, ExportCommand::ToggleChannel(1));
     export(&mut session, ExportCommand::SetRegion(PixelRect::new(1, 2, 30, 40)));
     export(&mut session, ExportCommand::SetFile { path: "/out/it's.tif".into(), agreed_to_replace: false });
-    let plan = session.export_plan().expect("a plan");
-    let line = command_line(&plan, session.current().expect("an image"));
+    let line = session.export_command_line().expect("a line");
     let expected = r"microtome export /data/slide.ome.tif -o '/out/it'\''s.tif' --raw --region 1,2,30,40 --channels 1,3 --compression deflate";
     assert_eq!(line, expected);
+    session.set_command_folder(Some("/a cache".into()));
+    let line = session.export_command_line().expect("a line");
+    assert_eq!(line, format!("{expected} --cache-dir '/a cache'"));
     session.apply(Command::ShowTab(RightTab::Metadata));
     assert!(session.export().is_some(), "another tab closes nothing");
+}
+
+#[test]
+fn an_export_of_the_programs_own_images_is_proposed_among_the_users_pictures() {
+    let mut session = session(TileFormat::Gray16, 1);
+    let folders = |own: &str| Folders { own: vec![own.into()], pictures: Some("/home/me/Pictures".into()) };
+    session.set_folders(folders("/cache"));
+    export(&mut session, ExportCommand::Open(Some(ExportPreset::RegionRaw)));
+    assert_eq!(path(&session), "/data/slide raw.tif", "beside an image of the user's own");
+    export(&mut session, ExportCommand::Close);
+    session.set_folders(folders("/data"));
+    export(&mut session, ExportCommand::Open(Some(ExportPreset::RegionRaw)));
+    assert_eq!(path(&session), "/home/me/Pictures/slide raw.tif");
+    let chosen = ExportCommand::SetFile { path: "/reports/one.tif".into(), agreed_to_replace: false };
+    export(&mut session, chosen);
+    export(&mut session, ExportCommand::Close);
+    export(&mut session, ExportCommand::Open(Some(ExportPreset::RegionRaw)));
+    assert_eq!(path(&session), "/reports/slide raw.tif", "what was chosen is remembered");
 }

@@ -16,7 +16,7 @@ pub fn stage_ui(ui: &mut Ui, session: &Session, panel: &ExportPanel, commands: &
             title_ui(ui, &format!("Replace {name}?"));
             small_note_ui(ui, "A file of this name is already there. What is in it would be gone.");
             ui.add_space(theme::GAP);
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 if ui.button("Replace").clicked() {
                     commands.push(Command::Export(ExportCommand::Replace));
                 }

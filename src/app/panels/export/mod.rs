@@ -7,7 +7,7 @@ use crate::app::theme::{self, palette};
 use crate::app::widgets::{choice_ui, quiet_button_ui, quiet_icon_ui, section_ui};
 use crate::app::{icons, words};
 use crate::session::{
-    Command, ExportChoices, ExportCommand, ExportPanel, ExportPreset, ExportStage, OpenImage, Session, command_line,
+    Command, ExportChoices, ExportCommand, ExportPanel, ExportPreset, ExportStage, OpenImage, Session,
 };
 use egui::{Align, Button, Label, Layout, RichText, TextEdit, Ui};
 
@@ -59,7 +59,7 @@ pub fn export_ui(ui: &mut Ui, session: &Session, draft: &mut ExportDraft, comman
             options::samples_ui(ui, panel, image, choices, &mut push);
         }
         ui.add_space(theme::GROUP);
-        command_line_ui(ui, session, image, &mut push);
+        command_line_ui(ui, session, &mut push);
     });
 }
 
@@ -139,8 +139,8 @@ fn start_ui(ui: &mut Ui, session: &Session, image: &OpenImage, push: &mut dyn Fn
     ui.add_space(4.0);
 }
 
-fn command_line_ui(ui: &mut Ui, session: &Session, image: &OpenImage, push: &mut dyn FnMut(ExportCommand)) {
-    let Some(plan) = session.export_plan() else { return };
+fn command_line_ui(ui: &mut Ui, session: &Session, push: &mut dyn FnMut(ExportCommand)) {
+    let Some(line) = session.export_command_line() else { return };
     section_ui(ui, "The same on the command line", |ui| {
         if quiet_button_ui(ui, "Copy").on_hover_text("Copy the command line").clicked() {
             push(ExportCommand::CopyCommandLine);
@@ -148,7 +148,6 @@ fn command_line_ui(ui: &mut Ui, session: &Session, image: &OpenImage, push: &mut
     });
     egui::Frame::new().fill(palette(ui.visuals()).sunken).corner_radius(4.0).inner_margin(8.0).show(ui, |ui| {
         ui.set_width(ui.available_width());
-        let line = command_line(&plan, image);
         ui.add(Label::new(RichText::new(line).small()).wrap());
     });
 }

@@ -31,8 +31,9 @@ pub fn region_ui(ui: &mut Ui, panel: &ExportPanel, image: &OpenImage, push: &mut
             push(ExportCommand::RegionOfView);
         }
     });
-    let size = image.info().size;
-    let mut numbers = [r.x, r.y, r.width, r.height];
+    let whole = image.whole();
+    // Places count from the corner of what is there, as in the status bar and on the command line.
+    let mut numbers = [r.x.saturating_sub(whole.x), r.y.saturating_sub(whole.y), r.width, r.height];
     let names = [("Left", "Left edge of the region"), ("Top", "Top edge of the region")];
     let more = [("Width", "Width of the region"), ("Height", "Height of the region")];
     let mut changed = false;
@@ -41,7 +42,7 @@ pub fn region_ui(ui: &mut Ui, panel: &ExportPanel, image: &OpenImage, push: &mut
             // Two columns of a label and a number, as wide as there is room for.
             let half = ((ui.available_width() - theme::GAP) / 2.0).max(80.0);
             for (column, (label, name)) in [names[row], more[row]].into_iter().enumerate() {
-                let most = if row == 0 { size.width } else { size.height };
+                let most = if row == 0 { whole.width } else { whole.height };
                 let field = DragValue::new(&mut numbers[row + 2 * column])
                     .range(u32::from(column > 0)..=most)
                     .speed(f64::from(most) / 800.0)
@@ -60,7 +61,7 @@ pub fn region_ui(ui: &mut Ui, panel: &ExportPanel, image: &OpenImage, push: &mut
     }
     if changed {
         let [x, y, w, h] = numbers;
-        push(ExportCommand::SetRegion(PixelRect::new(x, y, w, h)));
+        push(ExportCommand::SetRegion(PixelRect::new(whole.x + x, whole.y + y, w, h)));
     }
     let extent = image.um_per_px.map(|[x, y]| {
         let (w, h) = (f64::from(r.width) * x / 1000.0, f64::from(r.height) * y / 1000.0);
@@ -110,7 +111,7 @@ pub fn samples_ui(
             push(ExportCommand::Choose(ExportChoices { even_illumination: !on, ..choices.clone() }));
         }
         if on {
-            small_note_ui(ui, "Values are corrected, and the file says so");
+            small_note_ui(ui, "Where the light is known, values are corrected; the file says which");
         }
     }
     if choices.preset.is_ome() {

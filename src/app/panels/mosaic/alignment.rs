@@ -1,7 +1,7 @@
 //! How the alignment stands: progress or numbers, what it goes by, what it found out.
 
 use super::summary::{fields_words, state_words, unaligned_ui};
-use super::{NumberField, Part, icon_line_ui, length_words, push};
+use super::{NumberField, Part, control_row_ui, icon_line_ui, length_words, push};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::{progress_ui, quiet_button_ui, section_ui, segments_ui, small_note_ui, value_row_ui};
 use crate::app::{icons, words};
@@ -66,8 +66,16 @@ fn state_ui(ui: &mut Ui, part: &Part<'_>, commands: &mut Vec<Command>) {
             let from = file.map_or_else(|| "a file".to_owned(), |f| f.to_string_lossy().into_owned());
             ui.add(egui::Label::new(format!("Positions of {from}")).wrap());
         }
-        MosaicPhase::LaidOut | MosaicPhase::Aligned | MosaicPhase::Unaligned => {
+        MosaicPhase::Aligned => {
             ui.label(state_words(part.view));
+        }
+        MosaicPhase::LaidOut => {
+            ui.label(state_words(part.view));
+            small_note_ui(ui, "The fields stand where the layout says. Align again to measure how they fit");
+        }
+        MosaicPhase::Unaligned => {
+            ui.label(state_words(part.view));
+            small_note_ui(ui, "The fields stand where the layout says; their solved places are kept");
         }
     }
 }
@@ -105,26 +113,24 @@ fn channel_ui(ui: &mut Ui, part: &Part<'_>, commands: &mut Vec<Command>) {
     let used = part.view.state.alignment.as_ref().map(|a| name(a.channel));
     let automatic = used.map_or_else(|| "Automatic".to_owned(), |name| format!("Automatic: {name}"));
     let now = options.channel.map_or(automatic.clone(), name);
-    ui.horizontal(|ui| {
-        ui.label("Go by").on_hover_text("The channel that positions are measured in; they hold for all");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let response = ComboBox::from_id_salt("align channel").selected_text(now).width(160.0).show_ui(ui, |ui| {
-                let mut choose = |channel: Option<u16>| {
-                    let options = AlignOptions { channel, ..options.clone() };
-                    push(commands, MosaicCommand::SetAlignOptions(options));
-                };
-                if ui.selectable_label(options.channel.is_none(), automatic).clicked() {
-                    choose(None);
+    let hint = "The channel that positions are measured in; they hold for all";
+    control_row_ui(ui, "Go by", Some(hint), 176.0, |ui| {
+        let response = ComboBox::from_id_salt("align channel").selected_text(now).width(160.0).show_ui(ui, |ui| {
+            let mut choose = |channel: Option<u16>| {
+                let options = AlignOptions { channel, ..options.clone() };
+                push(commands, MosaicCommand::SetAlignOptions(options));
+            };
+            if ui.selectable_label(options.channel.is_none(), automatic).clicked() {
+                choose(None);
+            }
+            for (index, channel) in channels.iter().enumerate() {
+                let index = index as u16;
+                if ui.selectable_label(options.channel == Some(index), &channel.name).clicked() {
+                    choose(Some(index));
                 }
-                for (index, channel) in channels.iter().enumerate() {
-                    let index = index as u16;
-                    if ui.selectable_label(options.channel == Some(index), &channel.name).clicked() {
-                        choose(Some(index));
-                    }
-                }
-            });
-            response.response.accessible_name("Channel to align by");
+            }
         });
+        response.response.accessible_name("Channel to align by");
     });
 }
 
@@ -138,23 +144,20 @@ fn shift_ui(ui: &mut Ui, part: &Part<'_>, commands: &mut Vec<Command>) {
         Some(MaxShift::Um(um)) => um_per_px.map_or(x.max(y), |per_px| um / per_px),
         None => x.max(y),
     };
-    ui.horizontal(|ui| {
-        ui.label("Largest shift");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let field = NumberField {
-                name: "Largest shift in pixels",
-                hint: "How far from its nominal place a neighbour is searched",
-                value: now,
-                range: 1.0..=MOST_SHIFT_PX,
-                speed: 1.0,
-                unit: "px",
-                decimals: 0,
-            };
-            if let Some(px) = field.ui(ui) {
-                let max_shift = Some(MaxShift::Px(px.round()));
-                push(commands, MosaicCommand::SetAlignOptions(AlignOptions { max_shift, ..options.clone() }));
-            }
-        });
+    control_row_ui(ui, "Largest shift", None, 88.0, |ui| {
+        let field = NumberField {
+            name: "Largest shift in pixels",
+            hint: "How far from its nominal place a neighbour is searched",
+            value: now,
+            range: 1.0..=MOST_SHIFT_PX,
+            speed: 1.0,
+            unit: "px",
+            decimals: 0,
+        };
+        if let Some(px) = field.ui(ui) {
+            let max_shift = Some(MaxShift::Px(px.round()));
+            push(commands, MosaicCommand::SetAlignOptions(AlignOptions { max_shift, ..options.clone() }));
+        }
     });
     if options.max_shift.is_some() {
         ui.horizontal(|ui| {

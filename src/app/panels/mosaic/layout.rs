@@ -1,6 +1,6 @@
 //! Where fields are thought to be: the grid and how it was scanned, places from files, what was left out.
 
-use super::{MosaicDraft, NumberField, Part, push};
+use super::{MosaicDraft, NumberField, Part, control_row_ui, push};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::{quiet_button_ui, section_ui, segments_ui, small_note_ui};
 use crate::app::words;
@@ -12,6 +12,10 @@ use egui::{Align, ComboBox, Label, Layout, RichText, ScrollArea, TextEdit, Ui};
 const MOST_ROWS: f64 = 10_000.0;
 /// Overlaps that are believed, in percent.
 const OVERLAP_PERCENT: std::ops::RangeInclusive<f64> = 0.0..=60.0;
+/// Two numbers with a sign between them, points.
+const TWO_NUMBERS: f32 = 176.0;
+/// A choice between two words, points.
+const TWO_WORDS: f32 = 168.0;
 /// The list of files that were left out is no higher than this, points.
 const LEFT_OUT_HEIGHT: f32 = 120.0;
 /// The evidence begins like this where it is a pattern of names.
@@ -114,28 +118,25 @@ fn pattern_ui(ui: &mut Ui, part: &Part<'_>, draft: &mut MosaicDraft, commands: &
 }
 
 fn size_ui(ui: &mut Ui, grid: GridLayout, change: &mut dyn FnMut(GridLayout)) {
-    ui.horizontal(|ui| {
-        ui.label("Rows × columns");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let count = |name, value: u32| NumberField {
-                name,
-                hint: name,
-                value: value.into(),
-                range: 1.0..=MOST_ROWS,
-                speed: 0.1,
-                unit: "",
-                decimals: 0,
-            };
-            let columns = count("Columns of the grid", grid.columns).ui(ui);
-            ui.label("×");
-            let rows = count("Rows of the grid", grid.rows).ui(ui);
-            if let Some(columns) = columns {
-                change(GridLayout { columns: columns as u32, ..grid });
-            }
-            if let Some(rows) = rows {
-                change(GridLayout { rows: rows as u32, ..grid });
-            }
-        });
+    control_row_ui(ui, "Rows × columns", None, TWO_NUMBERS, |ui| {
+        let count = |name, value: u32| NumberField {
+            name,
+            hint: name,
+            value: value.into(),
+            range: 1.0..=MOST_ROWS,
+            speed: 0.1,
+            unit: "",
+            decimals: 0,
+        };
+        let columns = count("Columns of the grid", grid.columns).ui(ui);
+        ui.label("×");
+        let rows = count("Rows of the grid", grid.rows).ui(ui);
+        if let Some(columns) = columns {
+            change(GridLayout { columns: columns as u32, ..grid });
+        }
+        if let Some(rows) = rows {
+            change(GridLayout { rows: rows as u32, ..grid });
+        }
     });
 }
 
@@ -148,29 +149,23 @@ fn order_ui(ui: &mut Ui, grid: GridLayout, change: &mut dyn FnMut(GridLayout)) {
         GridOrder::Named { transposed, .. } => GridOrder::Named { start: corner, transposed },
         GridOrder::Sequence { first, path, .. } => GridOrder::Sequence { start: corner, first, path },
     };
-    ui.horizontal(|ui| {
-        ui.label("Starts at");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let now = CORNERS.iter().find(|(c, _)| *c == start).map_or("", |(_, words)| words);
-            let response = ComboBox::from_id_salt("start corner").selected_text(now).width(128.0).show_ui(ui, |ui| {
-                for (corner, words) in CORNERS {
-                    if ui.selectable_label(corner == start, words).clicked() && corner != start {
-                        change(with(at_corner(corner)));
-                    }
+    control_row_ui(ui, "Starts at", None, 144.0, |ui| {
+        let now = CORNERS.iter().find(|(c, _)| *c == start).map_or("", |(_, words)| words);
+        let response = ComboBox::from_id_salt("start corner").selected_text(now).width(128.0).show_ui(ui, |ui| {
+            for (corner, words) in CORNERS {
+                if ui.selectable_label(corner == start, words).clicked() && corner != start {
+                    change(with(at_corner(corner)));
                 }
-            });
-            response.response.accessible_name("Corner where the grid starts");
+            }
         });
+        response.response.accessible_name("Corner where the grid starts");
     });
     let mut two = |ui: &mut Ui, label: &str, words: [(&str, &str); 2], now: usize, orders: [GridOrder; 2]| {
-        ui.horizontal(|ui| {
-            ui.label(label);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let labels = words.map(|(name, hint)| (name.to_owned(), hint.to_owned()));
-                if let Some(n) = segments_ui(ui, &labels, Some(now)).filter(|n| *n != now) {
-                    change(with(orders[n]));
-                }
-            });
+        control_row_ui(ui, label, None, TWO_WORDS, |ui| {
+            let labels = words.map(|(name, hint)| (name.to_owned(), hint.to_owned()));
+            if let Some(n) = segments_ui(ui, &labels, Some(now)).filter(|n| *n != now) {
+                change(with(orders[n]));
+            }
         });
     };
     match grid.order {
@@ -192,33 +187,30 @@ fn order_ui(ui: &mut Ui, grid: GridLayout, change: &mut dyn FnMut(GridLayout)) {
 
 fn overlap_ui(ui: &mut Ui, grid: GridLayout, change: &mut dyn FnMut(GridLayout)) {
     let now = grid.overlap.unwrap_or([0.0; 2]);
-    ui.horizontal(|ui| {
-        ui.label("Overlap");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let axis = |name, share: f64| NumberField {
-                name,
-                hint: name,
-                value: share * 100.0,
-                range: OVERLAP_PERCENT,
-                speed: 0.2,
-                unit: "%",
-                decimals: 1,
-            };
-            let down = axis("Overlap of rows", now[1]).ui(ui);
-            ui.label("×");
-            let across = axis("Overlap of columns", now[0]).ui(ui);
-            if across.is_some() || down.is_some() {
-                let overlap = [across.map_or(now[0], |v| v / 100.0), down.map_or(now[1], |v| v / 100.0)];
-                change(GridLayout { overlap: Some(overlap), ..grid });
-            }
-        });
+    control_row_ui(ui, "Overlap", None, TWO_NUMBERS, |ui| {
+        let axis = |name, share: f64| NumberField {
+            name,
+            hint: name,
+            value: share * 100.0,
+            range: OVERLAP_PERCENT,
+            speed: 0.2,
+            unit: "%",
+            decimals: 1,
+        };
+        let down = axis("Overlap of rows", now[1]).ui(ui);
+        ui.label("×");
+        let across = axis("Overlap of columns", now[0]).ui(ui);
+        if across.is_some() || down.is_some() {
+            let overlap = [across.map_or(now[0], |v| v / 100.0), down.map_or(now[1], |v| v / 100.0)];
+            change(GridLayout { overlap: Some(overlap), ..grid });
+        }
     });
     if grid.overlap.is_none() {
         small_note_ui(ui, "Not known: it is estimated, and until then the fields stand apart");
     } else {
         ui.horizontal(|ui| {
             let secondary = palette(ui.visuals()).secondary;
-            ui.label(RichText::new("Across × down, of a field's side").small().color(secondary));
+            ui.label(RichText::new("Across × down, of a field").small().color(secondary));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if quiet_button_ui(ui, "Estimate").on_hover_text("Estimate the overlap from the fields").clicked() {
                     change(GridLayout { overlap: None, ..grid });

@@ -13,7 +13,7 @@ use crate::app::theme;
 use crate::app::widgets::note_ui;
 use crate::app::words;
 use crate::session::{Command, MosaicCommand, MosaicView, OpenImage, Session};
-use egui::{DragValue, Label, RichText, Ui};
+use egui::{Align, DragValue, Label, Layout, RichText, TextStyle, TextWrapMode, Ui, WidgetText};
 
 /// Texts of the panel while they are typed.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub fn mosaic_ui(ui: &mut Ui, session: &Session, draft: &mut MosaicDraft, comman
     ui.add_space(theme::GROUP);
     seams::seams_ui(ui, &part, commands);
     fusing::fusing_ui(ui, &part, commands);
+    ui.add_space(theme::GROUP);
+    fusing::light_ui(ui, &part, commands);
     ui.add_space(theme::GROUP);
     layout::positions_ui(ui, &part, commands);
     ui.add_space(theme::GROUP);
@@ -65,7 +67,8 @@ fn push(commands: &mut Vec<Command>, command: MosaicCommand) {
 fn field_name(view: &MosaicView, field: u32) -> &str {
     let name = view.set.fields.fields.get(field as usize).map_or("", |f| f.name.as_str());
     let stem = name.rsplit_once('.').filter(|(stem, ending)| !stem.is_empty() && ending.len() <= 4);
-    stem.map_or(name, |(stem, _)| stem)
+    let stem = stem.map_or(name, |(stem, _)| stem);
+    stem.strip_suffix(".ome").unwrap_or(stem)
 }
 
 /// A line of a list: an icon in a colour, and a text beside it that may run over several lines.
@@ -73,6 +76,28 @@ fn icon_line_ui(ui: &mut Ui, icon: &str, color: egui::Color32, text: &str) {
     ui.horizontal_top(|ui| {
         ui.label(RichText::new(icon).color(color));
         ui.add(Label::new(text).wrap());
+    });
+}
+
+/// A name with its controls at the right of it, or below where the panel is too narrow for both; `room` is what the
+/// controls take, points. They are placed from the right.
+fn control_row_ui(ui: &mut Ui, name: &str, hint: Option<&str>, room: f32, controls: impl FnOnce(&mut Ui)) {
+    let galley = WidgetText::from(name).into_galley(ui, Some(TextWrapMode::Extend), f32::INFINITY, TextStyle::Body);
+    let label = |ui: &mut Ui, text: std::sync::Arc<egui::Galley>| {
+        let response = ui.label(text);
+        if let Some(hint) = hint {
+            response.on_hover_text(hint);
+        }
+    };
+    let fits = galley.size().x + theme::GAP + room <= ui.available_width();
+    if !fits {
+        label(ui, galley.clone());
+    }
+    ui.horizontal(|ui| {
+        if fits {
+            label(ui, galley);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), controls);
     });
 }
 

@@ -4,7 +4,7 @@ use super::{Part, field_name, push};
 use crate::app::theme::{self, palette};
 use crate::app::widgets::{quiet_button_ui, quiet_icon_ui, section_ui, small_note_ui};
 use crate::app::{icons, words};
-use crate::engine::Seam;
+use crate::engine::{MosaicPhase, Seam};
 use crate::session::{Command, MosaicCommand, Selection};
 use crate::stitch::solve::{EdgeStatus, Hand};
 use egui::{Align, Align2, FontId, Label, Layout, Rect, RichText, Sense, Stroke, Ui, UiBuilder, pos2, vec2};
@@ -31,16 +31,7 @@ pub fn seams_ui(ui: &mut Ui, part: &Part<'_>, commands: &mut Vec<Command>) {
             push(commands, MosaicCommand::ForgetHandWork);
         }
     });
-    if let Some(seam) = view.selected_seam().filter(|s| s.number.is_none()) {
-        row_ui(ui, part, seam, commands);
-    }
     for seam in worst.iter().take(MOST_SHOWN) {
-        row_ui(ui, part, seam, commands);
-    }
-    // What was moved by hand is found again, so that it can be left to the measurement.
-    let is_moved = |s: &&Seam| s.number.is_none() && matches!(s.hand, Hand::Shift(_));
-    let is_selected = |s: &&Seam| view.selected_seam().is_some_and(|selected| selected.fields == s.fields);
-    for seam in view.state.seams.iter().filter(|s| is_moved(s) && !is_selected(s)).take(MOST_SHOWN) {
         row_ui(ui, part, seam, commands);
     }
     if worst.len() > MOST_SHOWN {
@@ -48,6 +39,23 @@ pub fn seams_ui(ui: &mut Ui, part: &Part<'_>, commands: &mut Vec<Command>) {
     }
     if worst.is_empty() {
         small_note_ui(ui, none_words(part));
+    }
+    // One that was clicked on the image may be none of the worst, or beyond the end of the list.
+    let is_listed = |s: &Seam| s.number.is_some_and(|n| n as usize <= MOST_SHOWN);
+    let selected = view.selected_seam().filter(|s| !is_listed(s));
+    if let Some(seam) = selected {
+        small_note_ui(ui, "Selected");
+        row_ui(ui, part, seam, commands);
+    }
+    // What was decided is found again, so that it can be left to the measurement.
+    let is_selected = |s: &Seam| selected.is_some_and(|selected| selected.fields == s.fields);
+    let is_decided = |s: &&Seam| s.hand != Hand::Off && s.number.is_none() && !is_selected(s);
+    let mut decided = view.state.seams.iter().filter(is_decided).peekable();
+    if decided.peek().is_some() {
+        small_note_ui(ui, "Decided by you");
+    }
+    for seam in decided.take(MOST_SHOWN) {
+        row_ui(ui, part, seam, commands);
     }
     ui.add_space(theme::GROUP);
 }
@@ -58,11 +66,16 @@ pub fn count_words(n: usize) -> String {
 }
 
 fn none_words(part: &Part<'_>) -> &'static str {
-    let measured = part.view.state.seams.iter().any(|s| s.status.is_some());
-    match (part.view.state.seams.is_empty(), measured) {
+    let state = &part.view.state;
+    let measured = state.seams.iter().any(|s| s.status.is_some());
+    match (state.seams.is_empty(), measured) {
         (true, _) => "No two fields overlap",
-        (false, false) => "No seam was measured yet",
-        (false, true) => "No seam stands out",
+        (false, false) if state.is_aligning() => "Seams are being measured…",
+        (false, false) => "No seam is measured. Align again to compare the fields",
+        (false, true) if state.is_aligning() => "No seam stands out so far",
+        (false, true) if state.alignment.as_ref().is_none_or(|a| a.report.accepted == 0) => "No seam could be used",
+        (false, true) if state.phase == MosaicPhase::Unaligned => "No seam stands out once the fields are aligned",
+        (false, true) => "No seam stands out: every one that was used fits",
     }
 }
 
