@@ -299,6 +299,12 @@ impl Export<'_> {
         if region.is_empty() {
             return Err(Error::unsupported("the region lies outside the image", &self.args.path));
         }
+        if (region.width, region.height) != (w, h) {
+            eprintln!(
+                "microtome: the region is cut at the edge of the image, to {} x {} px",
+                region.width, region.height
+            );
+        }
         Ok(region)
     }
 

@@ -141,30 +141,38 @@ impl WholeFile {
 
     /// Waits for the disk and gives the file its name; what had that name before is gone in the same moment.
     ///
-    /// Where that was not agreed and something of that name has appeared since the file was begun, that stays, the file is
-    /// kept under a free name beside it, and the error says so.
+    /// Where that was not agreed and something of that name has appeared since the file was begun, or where what is there
+    /// cannot be replaced, that stays, the file is kept under a free name beside it, and the error says so.
     pub fn publish(self) -> Result<()> {
         let Self { mut place, path, existing } = self;
         place.file().sync_all().map_err(|e| Error::io("cannot write", e, &path))?;
         let unnamed = |e| Error::io("cannot give the finished file its name", e, &path);
-        if existing == Existing::Replace {
-            return place.replace(&path).map_err(unnamed);
-        }
-        for number in 1..=MAX_NUMBER {
-            let name = if number == 1 { path.clone() } else { numbered(&path, number) };
+        let outcome = if existing == Existing::Replace { place.replace(&path) } else { place.take_free(&path) };
+        let why = match outcome {
+            Ok(()) => return Ok(()),
+            Err((error, left)) => {
+                place = left;
+                match (existing, error.kind()) {
+                    (Existing::Keep, io::ErrorKind::AlreadyExists) => "has appeared meanwhile and stays".to_owned(),
+                    // Without anything in the way there is nothing that another name would help with.
+                    _ if std::fs::symlink_metadata(&path).is_err() => return Err(unnamed(error)),
+                    _ => format!("cannot be replaced ({error})"),
+                }
+            }
+        };
+        for number in 2..=MAX_NUMBER {
+            let name = numbered(&path, number);
             place = match place.take_free(&name) {
-                Ok(()) if number == 1 => return Ok(()),
                 Ok(()) => {
                     let kept = name.file_name().unwrap_or_default().display();
-                    let what =
-                        format!("a file of this name has appeared meanwhile and stays, the new one is named {kept}");
+                    let what = format!("a file of this name {why}, the new one is named {kept}");
                     return Err(Error::unsupported(what, &path));
                 }
-                Err((error, place)) if error.kind() == io::ErrorKind::AlreadyExists => place,
+                Err((error, left)) if error.kind() == io::ErrorKind::AlreadyExists => left,
                 Err((error, _)) => return Err(unnamed(error)),
             };
         }
-        Err(Error::unsupported("a file of this name has appeared meanwhile, choose another name", &path))
+        Err(Error::unsupported(format!("a file of this name {why}, choose another name"), &path))
     }
 }
 
@@ -177,12 +185,20 @@ impl Place {
         }
     }
 
-    /// Gives the file a name, whether or not another has it.
-    fn replace(self, path: &Path) -> io::Result<()> {
+    /// Gives the file a name, whether or not another has it; it is handed back where that fails.
+    fn replace(self, path: &Path) -> std::result::Result<(), (io::Error, Self)> {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Nameless(file) => nameless::replace(&file, path),
-            Self::Hidden(file) => Ok(file.persist(path).map(drop)?),
+            Self::Nameless(file) => nameless::replace(&file, path).map_err(|(error, hidden)| {
+                (
+                    error,
+                    match hidden {
+                        Some(hidden) => Self::Hidden(NamedTempFile::from_parts(file, hidden)),
+                        None => Self::Nameless(file),
+                    },
+                )
+            }),
+            Self::Hidden(file) => file.persist(path).map(drop).map_err(|e| (e.error, Self::Hidden(e.file))),
         }
     }
 
@@ -324,6 +340,7 @@ mod nameless {
     use super::{File, MODE, Path, PathBuf, folder_of, hidden_names, io};
     use rustix::fs::{AtFlags, CWD, Mode, OFlags};
     use std::os::fd::AsRawFd as _;
+    use tempfile::TempPath;
 
     /// A file that will lie in `folder`. Fails where one could not be given a name later: that must not come out after an
     /// hour of writing.
@@ -344,15 +361,16 @@ mod nameless {
         PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
 
-    /// Gives a file its name, whether or not another has it.
-    pub fn replace(file: &File, path: &Path) -> io::Result<()> {
+    /// Gives a file its name, whether or not another has it. Where that fails, it may have a hidden name by then: that must
+    /// stay, since a file whose last name went cannot get another.
+    pub fn replace(file: &File, path: &Path) -> Result<(), (io::Error, Option<TempPath>)> {
         match link(file, path) {
             // A link replaces nothing, but a file that has a name can be renamed over another.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                hidden_names().make_in(folder_of(path), |name| link(file, name))?.persist(path)?;
-                Ok(())
+                let hidden = hidden_names().make_in(folder_of(path), |name| link(file, name)).map_err(|e| (e, None))?;
+                hidden.into_temp_path().persist(path).map_err(|e| (e.error, Some(e.path)))
             }
-            outcome => outcome,
+            outcome => outcome.map_err(|error| (error, None)),
         }
     }
 
@@ -376,7 +394,10 @@ mod tests {
 
     fn names_in(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).expect("a folder");
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();
+        let mut names: Vec<String> = entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
     }
 
     #[test]
@@ -411,15 +432,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_cannot_be_taken_leaves_nothing_behind() {
+    fn what_cannot_be_replaced_stays_and_what_was_written_is_kept_beside_it() {
         for create in WAYS {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("a.tif");
             let whole = create(Destination::replacing(&path)).expect("created");
+            whole.file().write_all(b"an hour of work").expect("written");
             std::fs::create_dir(&path).expect("a folder in the way");
-            let error = whole.publish().expect_err("a folder has the name");
-            assert!(error.to_string().contains("cannot give the finished file its name"), "{error}");
-            assert_eq!(names_in(folder.path()), ["a.tif"]);
+            let error = whole.publish().expect_err("a folder has the name").to_string();
+            assert!(error.starts_with("a file of this name cannot be replaced"), "{error}");
+            assert!(error.contains("named a (2).tif: "), "{error}");
+            assert_eq!(names_in(folder.path()), ["a (2).tif", "a.tif"]);
+            assert_eq!(std::fs::read_to_string(folder.path().join("a (2).tif")).expect("there"), "an hour of work");
         }
     }
 

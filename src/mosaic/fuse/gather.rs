@@ -204,7 +204,7 @@ impl<'r> Work<'r> {
     }
 
     /// Copies what is needed of one tile to where it is needed.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "the parts of a work in hand, borrowed one by one")]
     fn take_all(
         &self,
         (key, halvings): Needed,
