@@ -56,6 +56,7 @@ impl OpenMosaic {
         self.publish(at_work.watch);
         let fields = PyramidFields { pyramid: at_work.pyramid, z: first.z_count / 2, t: 0, cancel: &cancel };
         let progress = |done: u64, total: u64| {
+            cancel.check()?;
             // Decisions about seams are solved at once; the light comes after them.
             if self.is_told_otherwise(edits) {
                 return Err(Error::Cancelled);
