@@ -21,6 +21,7 @@ mod panels;
 mod pictures;
 mod region_frame;
 mod seam_legend;
+mod seam_lines;
 mod shortcuts;
 mod start_screen;
 mod status_bar;
@@ -320,7 +321,7 @@ impl App {
         let mut again = self.canvas.is_moving();
         let [r, g, b] = background;
         if let Some(picture) = &mut self.picture {
-            again |= picture.upload(now, self.canvas.speed() != crate::geom::Point::default());
+            again |= picture.upload(now, &image.camera);
             let view = View {
                 image,
                 display: &display,
@@ -334,6 +335,10 @@ impl App {
             let prepared = picture.prepare(&view, now);
             if let Some(after) = prepared.again {
                 ui.ctx().request_repaint_after(after.max(FRAME));
+            }
+            let spent = picture.take_spent();
+            if let Some(engine) = &self.engine {
+                engine.spend(spent);
             }
             if let (Some(engine), Some(wanted)) = (&self.engine, prepared.wanted) {
                 engine.want(wanted.set, wanted.generation, wanted.wishes, wanted.prefetch);
@@ -350,10 +355,11 @@ impl App {
         let ink = overlays::Ink::on(background);
         region_frame::region_frame_ui(ui, place, &self.session, &mut self.region_drag, ink, &mut self.commands);
         overlays::scale_bar_ui(ui, place, image.um_per_px.map(|um| um[0]), image.camera.zoom, ink);
-        mosaic_overlay::mosaic_overlay_ui(ui, place, image, ink, &mut self.commands);
+        let picture = self.picture.as_ref();
+        mosaic_overlay::mosaic_overlay_ui(ui, place, image, picture, ink, &mut self.commands);
         overlays::known_length_ui(ui, place, &self.session, ink);
         if let Some((map, camera)) = overview {
-            self.commands.extend(overlays::overview_ui(ui, place, map, &camera, image, self.picture.as_ref(), ink));
+            self.commands.extend(overlays::overview_ui(ui, place, map, &camera, image, picture, ink));
         }
         let (session, commands) = (&self.session, &mut self.commands);
         panels::combine::combine_ui(ui.ctx(), place.rect, session, &mut self.combine, commands);

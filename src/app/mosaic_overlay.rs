@@ -1,17 +1,18 @@
 //! Field outlines and seams over a mosaic, by quality.
 //!
 //! A seam is marked by a line beside it, along all of it, so that the seam itself stays to be seen.
-//! Quality is told by brightness and by a dash pattern, never by hue: good ones are faint and whole, doubtful ones
-//! brighter and dashed, those without information dotted, problems bright, dashed and numbered.
-//! A legend says so while seams are shown.
+//! Its look tells its quality ([`super::seam_lines`]), and problems are numbered; a legend says so while seams are shown.
 
 use super::canvas::Place;
+use super::canvas::picture::Picture;
 use super::overlays::Ink;
+use super::seam_lines::{plain_line, quality_line};
 use super::theme;
 use crate::engine::{Seam, SeamQuality};
 use crate::geom::{Affine, Point, Rect as ImageRect};
+use crate::render::{Stroke as Line, StrokesId};
 use crate::session::{Command, MosaicCommand, MosaicView, OpenImage, Selection};
-use egui::{Align2, Color32, FontId, Mesh, Pos2, Rect, Sense, Shape, Stroke, Ui, Vec2, vec2};
+use egui::{Align2, Color32, FontId, Pos2, Rect, Sense, Shape, Stroke, Ui, Vec2, vec2};
 
 /// How far beside its seam the line is, points.
 const BESIDE: f32 = 4.0;
@@ -25,15 +26,14 @@ const LEAST_HALO: f32 = 96.0;
 const LEAST_TO_CLICK: f32 = 144.0;
 /// The circle around a problem's number, points.
 const NUMBER_RADIUS: f32 = 9.0;
+/// The width of its line, points.
+const RING: f32 = 1.5;
 /// Fields smaller than this on the screen have no outlines, points: the lines of their seams tell them apart, and hundreds of
 /// outlines more would take a frame's time.
 const LEAST_FIELD: f32 = 96.0;
 
-/// Pieces of one line at most, all of them on the canvas: one of 8000 points, finely dotted.
-const MOST_DASHES: usize = 2048;
-
-/// Of the outline of a field, and of the plain lines of the two seams that most fields have of their own.
-const VERTICES_A_FIELD: usize = 16;
+/// The outlines of fields and the lines beside seams.
+const LINES: StrokesId = StrokesId(0);
 
 /// Problems that are numbered on the image at most, the worst first: more than anyone looks at.
 const MOST_NUMBERED: u32 = 200;
@@ -43,7 +43,14 @@ const FIRST_FIELD: Color32 = Color32::from_rgb(0x40, 0xd8, 0xe0);
 const SECOND_FIELD: Color32 = Color32::from_rgb(0xf0, 0x70, 0xd8);
 
 /// Outlines, seams, and what is selected, while they are shown.
-pub fn mosaic_overlay_ui(ui: &mut Ui, place: Place, image: &OpenImage, ink: Ink, commands: &mut Vec<Command>) {
+pub fn mosaic_overlay_ui(
+    ui: &mut Ui,
+    place: Place,
+    image: &OpenImage,
+    picture: Option<&Picture>,
+    ink: Ink,
+    commands: &mut Vec<Command>,
+) {
     let Some(view) = &image.mosaic else { return };
     let overlay = Overlay { to_screen: image.camera.screen_from_image(place.size), place, ink };
     if view.seams_shown() {
@@ -53,9 +60,16 @@ pub fn mosaic_overlay_ui(ui: &mut Ui, place: Place, image: &OpenImage, ink: Ink,
         let seen = ImageRect::around(corners.map(|p| to_image.apply(place.screen_from_ui(p)))).unwrap_or_default();
         let is_seen = |field: &u32| view.field_rect(*field).is_some_and(|rect| rect.intersect(seen).is_some());
         let fields: Vec<u32> = (0..view.positions().len() as u32).filter(is_seen).collect();
-        overlay.outlines(ui, view, &fields);
-        overlay.seams(ui, view, &fields, commands);
-        super::seam_legend::seam_legend_ui(ui, place, view, ink);
+        let mut lines = overlay.outlines(view, &fields);
+        let numbered = overlay.seams_ui(ui, view, &fields, &mut lines, commands);
+        if let Some(picture) = picture {
+            picture.paint_strokes(&ui.painter_at(place.rect), place, LINES, &lines);
+        }
+        // Numbers come last, over everything else.
+        for (seam, ends) in numbered {
+            overlay.number_ui(ui, view, seam, ends, commands);
+        }
+        super::seam_legend::seam_legend_ui(ui, place, view, picture, ink);
     }
     overlay.selection(ui, view);
 }
@@ -80,26 +94,28 @@ impl Overlay {
         self.place.rect.expand(2.0 * NUMBER_RADIUS).intersects(Rect::from_points(points))
     }
 
-    fn outlines(&self, ui: &Ui, view: &MosaicView, fields: &[u32]) {
-        // Hundreds of outlines as one mesh: strokes that are smoothed one by one take longer than all else in a frame.
-        let mut mesh = Mesh::default();
-        mesh.reserve_vertices(fields.len() * VERTICES_A_FIELD);
-        mesh.reserve_triangles(fields.len() * VERTICES_A_FIELD / 2);
+    fn outlines(&self, view: &MosaicView, fields: &[u32]) -> Vec<Line> {
+        let mut lines = Vec::new();
         let color = self.ink.stroke().gamma_multiply(0.22);
         for &field in fields {
             let Some(corners) = self.corners(view, field).filter(|c| self.is_seen(c)) else { continue };
             if (corners[1] - corners[0]).length().min((corners[2] - corners[1]).length()) < LEAST_FIELD {
-                return;
+                break;
             }
-            for n in 0..4 {
-                stripe(&mut mesh, [corners[n], corners[(n + 1) % 4]], Stroke::new(1.0, color));
-            }
+            lines.extend((0..4).map(|n| plain_line(self.place, [corners[n], corners[(n + 1) % 4]], 1.0, color)));
         }
-        ui.painter_at(self.place.rect).add(mesh);
+        lines
     }
 
-    /// The seams of the fields that are seen.
-    fn seams(&self, ui: &mut Ui, view: &MosaicView, fields: &[u32], commands: &mut Vec<Command>) {
+    /// The seams of the fields that are seen: adds their lines, and answers with those that are numbered and their ends.
+    fn seams_ui<'v>(
+        &self,
+        ui: &mut Ui,
+        view: &'v MosaicView,
+        fields: &[u32],
+        lines: &mut Vec<Line>,
+        commands: &mut Vec<Command>,
+    ) -> Vec<(&'v Seam, [Pos2; 2])> {
         let all = &view.state.seams;
         let is_numbered = |seam: &&Seam| seam.number.is_some_and(|number| number <= MOST_NUMBERED);
         // Where no field is as long as the shortest seam with a line, numbers are all that there is to see.
@@ -108,39 +124,23 @@ impl Overlay {
             (corners[1] - corners[0]).length().max((corners[2] - corners[1]).length())
         };
         if fields.iter().all(|field| longest(field) < LEAST_SEAM) {
-            for seam in all.iter().filter(is_numbered) {
-                let Some(ends) = self.ends(view, seam) else { continue };
-                self.number_ui(ui, view, seam, ends, commands);
-            }
-            return;
+            return all.worst().filter(is_numbered).filter_map(|s| Some((s, self.ends(view, s)?))).collect();
         }
         let mut numbered: Vec<(&Seam, [Pos2; 2])> = Vec::new();
-        // All lines are one mesh: one a seam takes a frame's time where a thousand seams are seen.
-        let mut lines = Mesh::default();
-        lines.reserve_vertices(fields.len() * VERTICES_A_FIELD);
-        lines.reserve_triangles(fields.len() * VERTICES_A_FIELD / 2);
-        let place_of_lines = ui.painter_at(self.place.rect).add(Shape::Noop);
         for &field in fields {
-            // Seams come in the order of their fields.
-            let first = all.partition_point(|seam| seam.fields.0 < field);
-            for seam in all[first..].iter().take_while(|seam| seam.fields.0 == field) {
+            for seam in all.after(field) {
                 let Some(ends) = self.ends(view, seam) else { continue };
                 if is_numbered(&seam) {
                     numbered.push((seam, ends));
                     continue;
                 }
                 let is_pointed_at = self.seam_to_click_ui(ui, view, seam, ends, commands);
-                self.line(&mut lines, ends, if is_pointed_at { SeamQuality::Problem } else { seam.quality() });
+                lines.extend(self.line(ends, if is_pointed_at { SeamQuality::Problem } else { seam.quality() }));
             }
         }
-        // Problems come last, over everything else.
-        for (_, ends) in &numbered {
-            self.line(&mut lines, *ends, SeamQuality::Problem);
-        }
-        ui.painter_at(self.place.rect).set(place_of_lines, lines);
-        for (seam, ends) in numbered {
-            self.number_ui(ui, view, seam, ends, commands);
-        }
+        // The lines of problems lie over those of others.
+        lines.extend(numbered.iter().filter_map(|(_, ends)| self.line(*ends, SeamQuality::Problem)));
+        numbered
     }
 
     /// The ends of a seam on the screen; `None` where it is not seen.
@@ -149,16 +149,17 @@ impl Overlay {
         Some([self.ui(a), self.ui(b)]).filter(|ends| self.is_seen(ends))
     }
 
-    fn line(&self, mesh: &mut Mesh, [from, to]: [Pos2; 2], quality: SeamQuality) {
+    /// The line beside a seam; `None` where it would be a speck.
+    fn line(&self, [from, to]: [Pos2; 2], quality: SeamQuality) -> Option<Line> {
         let along = to - from;
-        if along.length() < LEAST_SEAM {
-            return;
+        let length = along.length();
+        if length < LEAST_SEAM {
+            return None;
         }
-        let beside = vec2(-along.y, along.x).normalized() * BESIDE;
+        let beside = vec2(-along.y, along.x) * (BESIDE / length);
         let line = [from + along * ENDS + beside, to - along * ENDS + beside];
-        let Some(shown) = part_inside(line, self.place.rect.expand(BESIDE)) else { return };
-        let halo = if along.length() < LEAST_HALO { Color32::TRANSPARENT } else { self.ink.halo() };
-        quality_line(mesh, line, shown, quality, [self.ink.stroke(), halo]);
+        let halo = if length < LEAST_HALO { Color32::TRANSPARENT } else { self.ink.halo() };
+        Some(quality_line(self.place, line, quality, [self.ink.stroke(), halo]))
     }
 
     /// A problem's number in a circle on its seam, to be clicked.
@@ -169,15 +170,16 @@ impl Overlay {
         let middle = ends[0] + (ends[1] - ends[0]) * ((start + end) / 2.0);
         let rect = Rect::from_center_size(middle, Vec2::splat(2.0 * NUMBER_RADIUS + 2.0));
         let response = ui.interact(rect, ui.scope_id().with(("seam", seam.fields)), Sense::click());
-        let name = format!("Seam {number} on the image");
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+        let name = || format!("Seam {number} on the image");
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name()));
         let accent = theme::palette(ui.visuals()).accent;
         let ring = if response.hovered() || is_selected(view, seam) { accent } else { self.ink.stroke() };
         let painter = ui.painter_at(self.place.rect);
-        // Dark on any picture, with a light ring: the number is read on black and on white.
+        // Dark on any picture, with a light ring: the number is read on black and on white. Discs over one another cost next to
+        // nothing, an outline is laid out anew in every frame.
         painter.circle_filled(middle, NUMBER_RADIUS + 2.0, Color32::from_black_alpha(0xb0));
-        painter.circle_filled(middle, NUMBER_RADIUS, Color32::from_gray(0x24));
-        painter.circle_stroke(middle, NUMBER_RADIUS, Stroke::new(1.5, ring_on_dark(ring)));
+        painter.circle_filled(middle, NUMBER_RADIUS + RING / 2.0, ring_on_dark(ring));
+        painter.circle_filled(middle, NUMBER_RADIUS - RING / 2.0, Color32::from_gray(0x24));
         let font = FontId::proportional(theme::SMALL);
         painter.text(middle, Align2::CENTER_CENTER, number.to_string(), font, Color32::from_gray(0xf4));
         select_on_click(view, seam, response, commands);
@@ -234,56 +236,6 @@ impl Overlay {
     }
 }
 
-/// How a seam's line looks.
-struct Look {
-    /// Points.
-    width: f32,
-    /// 0 to 1.
-    brightness: f32,
-    /// Points on and off; whole without.
-    dash: Option<[f32; 2]>,
-}
-
-impl Look {
-    fn of(quality: SeamQuality) -> Self {
-        match quality {
-            SeamQuality::Good => Self { width: 1.25, brightness: 0.45, dash: None },
-            SeamQuality::Fair => Self { width: 1.5, brightness: 0.75, dash: Some([10.0, 4.0]) },
-            SeamQuality::NoInformation => Self { width: 1.5, brightness: 0.55, dash: Some([1.5, 4.5]) },
-            SeamQuality::Unmeasured => Self { width: 1.0, brightness: 0.25, dash: None },
-            SeamQuality::Problem => Self { width: 2.5, brightness: 1.0, dash: Some([5.0, 3.0]) },
-        }
-    }
-}
-
-/// A line in the look of a quality, from one share of it to another, in a colour and that of its halo.
-pub fn quality_line(mesh: &mut Mesh, line: [Pos2; 2], shown: [f32; 2], quality: SeamQuality, colors: [Color32; 2]) {
-    let Look { width, brightness, dash } = Look::of(quality);
-    let [stroke, halo] = colors.map(|color| color.gamma_multiply(brightness));
-    for piece in dashes(line, shown, dash).take(MOST_DASHES) {
-        if halo != Color32::TRANSPARENT {
-            stripe(mesh, piece, Stroke::new(width + 2.0, halo));
-        }
-        stripe(mesh, piece, Stroke::new(width, stroke));
-    }
-}
-
-/// The pieces of a line from one share of it to another, points on and off; in one piece without. They keep their places
-/// on the line whatever part of it is shown.
-fn dashes([from, to]: [Pos2; 2], [start, end]: [f32; 2], dash: Option<[f32; 2]>) -> impl Iterator<Item = [Pos2; 2]> {
-    let length = (to - from).length();
-    let (start, end) = (start * length, end * length);
-    let along = (to - from).normalized();
-    let (on, period) = dash.map_or((length, length.max(1.0)), |[on, off]| (on, on + off));
-    let first = (start / period).floor();
-    let count = ((end / period).ceil() - first).max(0.0) as usize;
-    (0..count).filter_map(move |n| {
-        let at = (first + n as f32) * period;
-        let (begin, stop) = (at.max(start), (at + on).min(end));
-        (begin < stop).then(|| [from + along * begin, from + along * stop])
-    })
-}
-
 /// The part of a line that lies in a rectangle, as shares of it; `None` where nothing does.
 fn part_inside([from, to]: [Pos2; 2], rect: Rect) -> Option<[f32; 2]> {
     let along = to - from;
@@ -302,17 +254,6 @@ fn part_inside([from, to]: [Pos2; 2], rect: Rect) -> Option<[f32; 2]> {
         end = end.min(a.max(b));
     }
     (start < end).then_some([start, end])
-}
-
-/// A straight line as two triangles.
-fn stripe(mesh: &mut Mesh, [from, to]: [Pos2; 2], stroke: Stroke) {
-    let aside = (to - from).normalized().rot90() * (stroke.width / 2.0);
-    let first = mesh.vertices.len() as u32;
-    for corner in [from + aside, to + aside, to - aside, from - aside] {
-        mesh.colored_vertex(corner, stroke.color);
-    }
-    mesh.add_triangle(first, first + 1, first + 2);
-    mesh.add_triangle(first, first + 2, first + 3);
 }
 
 /// The ring of a number is light, whatever the canvas: it lies on a dark disc.
@@ -341,15 +282,12 @@ mod tests {
     use egui::pos2;
 
     #[test]
-    fn a_line_is_dashed_along_all_of_what_is_seen_of_it() {
+    fn the_part_of_a_line_that_is_seen_ends_at_the_canvas() {
         let line = [pos2(-10_000.0, 50.0), pos2(20_000.0, 50.0)];
         let canvas = Rect::from_min_max(pos2(0.0, 0.0), pos2(800.0, 600.0));
-        let shown = part_inside(line, canvas).expect("it crosses the canvas");
-        let pieces: Vec<_> = dashes(line, shown, Some([5.0, 3.0])).collect();
-        assert!(pieces.len() < MOST_DASHES);
-        let (first, last) = (pieces[0][0].x, pieces[pieces.len() - 1][1].x);
-        assert!(first.abs() < 4.0 && (last - 800.0).abs() < 4.0, "{first} {last}");
-        assert_eq!(dashes(line, shown, None).count(), 1);
+        let [start, end] = part_inside(line, canvas).expect("it crosses the canvas");
+        let at = |share: f32| line[0].x + (line[1].x - line[0].x) * share;
+        assert!(at(start).abs() < 0.01 && (at(end) - 800.0).abs() < 0.01, "{start} {end}");
         assert!(part_inside([pos2(0.0, 700.0), pos2(800.0, 700.0)], canvas).is_none());
         assert!(part_inside([pos2(0.0, 700.0), pos2(800.0, -100.0)], canvas).is_some());
     }

@@ -1,12 +1,14 @@
 //! What the lines beside the seams mean: a few words at the bottom right, while seams are shown.
 
 use super::canvas::Place;
-use super::mosaic_overlay::quality_line;
+use super::canvas::picture::Picture;
 use super::overlays::Ink;
+use super::seam_lines::quality_line;
 use super::theme;
 use crate::engine::SeamQuality;
+use crate::render::StrokesId;
 use crate::session::MosaicView;
-use egui::{Align2, Color32, FontId, Mesh, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Color32, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
 
 /// From the canvas's edges, points.
 const MARGIN: f32 = 16.0;
@@ -19,6 +21,9 @@ const SAMPLE: f32 = 36.0;
 /// There is no legend on a canvas that is smaller, points: it would cover too much of it.
 const LEAST_CANVAS: [f32; 2] = [420.0, 320.0];
 
+/// The samples of lines.
+const SAMPLES: StrokesId = StrokesId(1);
+
 /// The qualities with their words, what to look at first.
 const LINES: [(SeamQuality, &str); 5] = [
     (SeamQuality::Problem, "Look here, 1 is the worst"),
@@ -29,10 +34,9 @@ const LINES: [(SeamQuality, &str); 5] = [
 ];
 
 /// The legend: of the qualities that there are.
-pub fn seam_legend_ui(ui: &mut Ui, place: Place, view: &MosaicView, ink: Ink) {
+pub fn seam_legend_ui(ui: &mut Ui, place: Place, view: &MosaicView, picture: Option<&Picture>, ink: Ink) {
     let room = place.rect.size();
-    let lines: Vec<_> =
-        LINES.iter().filter(|(quality, _)| view.state.seams.iter().any(|s| s.quality() == *quality)).collect();
+    let lines: Vec<_> = LINES.iter().filter(|(quality, _)| view.state.seams.qualities().contains(quality)).collect();
     if room.x < LEAST_CANVAS[0] || room.y < LEAST_CANVAS[1] || lines.is_empty() {
         return;
     }
@@ -48,14 +52,16 @@ pub fn seam_legend_ui(ui: &mut Ui, place: Place, view: &MosaicView, ink: Ink) {
     painter.rect_filled(rect, 4.0, ink.halo());
     // The ground of the legend is halo enough.
     let colors = [ink.stroke(), Color32::TRANSPARENT];
-    let mut samples = Mesh::default();
+    let mut samples = Vec::new();
     for (n, ((quality, _), galley)) in lines.iter().zip(galleys).enumerate() {
         let y = rect.top() + PADDING / 2.0 + ROW * (n as f32 + 0.5);
         let left = rect.left() + PADDING;
-        quality_line(&mut samples, [pos2(left, y), pos2(left + SAMPLE, y)], [0.0, 1.0], *quality, colors);
+        samples.push(quality_line(place, [pos2(left, y), pos2(left + SAMPLE, y)], *quality, colors));
         painter.galley(pos2(left + SAMPLE + PADDING, y - galley.size().y / 2.0), galley, ink.stroke());
     }
-    painter.add(samples);
+    if let Some(picture) = picture {
+        picture.paint_strokes(&painter, place, SAMPLES, &samples);
+    }
     if lines.iter().any(|(quality, _)| *quality == SeamQuality::Problem) {
         number(ui, pos2(rect.left() + PADDING + SAMPLE / 2.0, rect.top() + PADDING / 2.0 + ROW / 2.0));
     }

@@ -297,14 +297,14 @@ impl Action {
 
 /// The seam to look at after the selected one, or before it: round and round through the list.
 fn seam_beside(view: &MosaicView, step: i64) -> Option<Command> {
-    let worst = view.state.worst_seams();
-    let count = worst.len() as i64;
+    let worst = || view.state.seams.worst();
+    let count = worst().len() as i64;
     let now = match view.selection {
-        Selection::Seam { fields, .. } => worst.iter().position(|s| s.fields == fields).map(|n| n as i64),
+        Selection::Seam { fields, .. } => worst().position(|s| s.fields == fields).map(|n| n as i64),
         Selection::Nothing | Selection::Field(_) => None,
     };
     let next = now.map_or(if step > 0 { 0 } else { count - 1 }, |n| n + step);
-    let seam = worst.get(next.checked_rem_euclid(count)? as usize)?;
+    let seam = worst().nth(next.checked_rem_euclid(count)? as usize)?;
     Some(Command::Mosaic(MosaicCommand::SelectSeam(Some(seam.fields))))
 }
 

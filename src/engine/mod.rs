@@ -24,7 +24,7 @@ pub use export::{ExportJob, ExportReport, ExportTools};
 pub use fill::{FillWatch, fill_set, tiles_to_fill};
 pub use mosaic::{
     Evenness, FrozenMosaic, LoadedPositions, MosaicEdits, MosaicPhase, MosaicSet, MosaicState, MosaicWatch, OpenMosaic,
-    ProfileFiles, SampleSource, Seam, SeamQuality, Step as MosaicStep,
+    ProfileFiles, SampleSource, Seam, SeamQuality, Seams, Step as MosaicStep,
 };
 pub use open::{OpenSet, Opening, format_of, is_one_of, metadata_of};
 pub use opening::{Decided, OpenAs};
@@ -381,6 +381,13 @@ impl Engine {
         self.shared.fills.prefer(set);
         self.shared.alignments.prefer(set);
         self.shared.wishes.replace(set, generation, wishes, prefetch);
+    }
+
+    /// Takes back tiles that are on the GPU, so that no frame has to let go of their memory.
+    pub fn spend(&self, tiles: Vec<Arc<TilePixels>>) {
+        if !tiles.is_empty() {
+            self.shared.wishes.spend(tiles);
+        }
     }
 
     /// Asks for the values under the pointer; a newer question replaces an older one.

@@ -18,7 +18,7 @@ use super::painter::painter;
 use super::{Event, FillWatch, JobId, OpenAs, OpenSet, Shared, fill_set, tiles_to_fill};
 use crate::error::{Error, Result};
 use crate::pyramid::{Cancel, SetId, TileKey};
-use crate::store;
+use crate::store::system::{Urgency, cores, set_urgency};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -164,11 +164,11 @@ pub type WorkPool = rayon::ThreadPool;
 
 /// The pool of `work-N` threads, which give way to all others; 0 is one a core.
 pub fn work_pool(threads: usize) -> Result<rayon::ThreadPool> {
-    let threads = if threads == 0 { store::system::cores() } else { threads };
+    let threads = if threads == 0 { cores() } else { threads };
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|n| format!("work-{n}"))
-        .start_handler(|_| store::system::lower_priority())
+        .start_handler(|_| set_urgency(Urgency::Background))
         .build()
         .map_err(|error| no_thread(std::io::Error::other(error)))
 }
@@ -179,7 +179,11 @@ fn no_thread(error: std::io::Error) -> Error {
 
 fn spawn(name: &str, shared: &Arc<Shared>, work: impl FnOnce(&Arc<Shared>) + Send + 'static) -> Result<JoinHandle<()>> {
     let shared = shared.clone();
-    std::thread::Builder::new().name(name.into()).spawn(move || work(&shared)).map_err(no_thread)
+    let work = move || {
+        set_urgency(Urgency::Soon);
+        work(&shared);
+    };
+    std::thread::Builder::new().name(name.into()).spawn(work).map_err(no_thread)
 }
 
 /// Runs work and turns a panic into a message: a bug in one job leaves the others alone.

@@ -3,9 +3,10 @@
 //! A stale wish disappears with the list it was in, so there is no cancelling of single wishes.
 
 use crate::mosaic::MOSAIC;
-use crate::pyramid::{PlaneId, SetId, TileKey};
-use parking_lot::{Condvar, Mutex};
-use std::collections::{HashMap, HashSet};
+use crate::pyramid::{PlaneId, SetId, TileKey, TilePixels};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Wishes kept of a list; a view has far fewer.
@@ -77,26 +78,28 @@ struct State {
     prefetch: Vec<TileKey>,
     sample: Option<SampleRequest>,
     /// Held by a loader, and the generation that was wanted when it took them.
-    taken: HashMap<(SetId, TileKey), u64>,
+    taken: FxHashMap<(SetId, TileKey), u64>,
     /// Not to be tried again.
-    refused: HashSet<(SetId, TileKey)>,
+    refused: FxHashSet<(SetId, TileKey)>,
     /// Brought and not yet taken by the window.
-    brought: HashSet<(SetId, TileKey)>,
+    brought: FxHashSet<(SetId, TileKey)>,
     /// Worked on in this round: others come first, so that one coarse tile does not hold up what is ready.
-    tried: HashSet<TileKey>,
+    tried: FxHashSet<TileKey>,
     /// Until when loaders stay with the fused tile where one looks.
     focus_until: Option<Instant>,
     /// The set has just come to be looked at: its first picture goes before everything else.
     is_new: bool,
     /// In the hands of other threads: not tried again for a moment.
-    later: HashSet<TileKey>,
+    later: FxHashSet<TileKey>,
     /// Tried, and only parts of them are there; shown anew from time to time.
-    incomplete: HashSet<TileKey>,
+    incomplete: FxHashSet<TileKey>,
     refreshed: Option<Instant>,
     /// Incomplete tiles were shown anew and the window has not taken them yet.
     refresh_pending: bool,
     /// The window has taken a tile of the set since it looks at it.
     is_seen: bool,
+    /// Tiles that the window is done with, for a loader to let go of.
+    spent: Vec<Arc<TilePixels>>,
     /// Loaders at work on a tile.
     active: usize,
     stopped: bool,
@@ -130,10 +133,20 @@ impl WishList {
         self.changed.notify_all();
     }
 
+    /// Takes tiles that the window is done with: a frame that gives memory back which another thread took can stand still for
+    /// twenty milliseconds.
+    pub fn spend(&self, mut tiles: Vec<Arc<TilePixels>>) {
+        self.state.lock().spent.append(&mut tiles);
+    }
+
     /// Waits for something to do.
     pub fn next(&self) -> Task {
         let mut state = self.state.lock();
         loop {
+            let spent = std::mem::take(&mut state.spent);
+            if !spent.is_empty() {
+                MutexGuard::unlocked(&mut state, || drop(spent));
+            }
             if state.stopped {
                 return Task::Stop;
             }
@@ -208,7 +221,7 @@ impl WishList {
     pub fn delivered(&self, tiles: impl IntoIterator<Item = (SetId, TileKey)>) {
         let mut state = self.state.lock();
         state.refresh_pending = false;
-        let mut keys = HashSet::new();
+        let mut keys = FxHashSet::default();
         for tile in tiles {
             state.brought.remove(&tile);
             if tile.0 == state.set {

@@ -4,14 +4,16 @@
 //! around, so that smooth sampling at a tile's edge sees its neighbour.
 //! Pages are made as they are needed, the first small, later ones up to [`MAX_PAGE_BYTES`], within one budget.
 
-use super::gutter::{Edges, Neighbourhood, Side, lay_out, texel_bytes};
+use super::gutter::{Edges, Neighbourhood, Side, texel_bytes, write_pixels};
 use super::pipelines::Pipelines;
+use super::staging::{Rows, Staging, Target};
 use crate::geom::Size;
 use crate::mosaic::MOSAIC;
 use crate::pixels::TileFormat;
 use crate::pyramid::{Coverage, Gaps, PlaneId, SetId, TileKey, TilePixels};
 use crate::view::{FORMER_MOSAIC, Presence, Residency, gpu_tile_bytes};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// No page is larger: drivers find room for many small textures more easily than for one large one.
 pub const MAX_PAGE_BYTES: u64 = 32 << 20;
@@ -21,6 +23,9 @@ const FIRST_PAGE_BYTES: u64 = 4 << 20;
 const PINNED_SHARE: f64 = 0.1;
 /// Tiles that failed are remembered up to this many; a source with more is broken as a whole.
 const MAX_FAILED_TILES: usize = 65_536;
+/// Tiles that wait for the frame that copies them are at most this much, twice what a window uploads in a frame. A picture
+/// that takes more at once waits for the GPU in between.
+const MAX_WAITING_BYTES: u64 = 8 << 20;
 
 /// Which states of a mosaic its fused tiles may show. Tiles of a store have generation 0, and all of this is 0 for a slide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,7 +60,7 @@ pub(super) struct Drawable {
 pub enum Upload {
     /// The tile is on its way to the GPU.
     Done {
-        /// What was written, gutters of neighbours included.
+        /// What was written.
         bytes: u64,
     },
     /// Everything in the cache is in use by what is on the screen.
@@ -110,33 +115,50 @@ pub(super) struct TileCache {
     queue: wgpu::Queue,
     budget_bytes: u64,
     pages: Vec<Option<Page>>,
-    index: HashMap<Owner, Place>,
+    index: FxHashMap<Owner, Place>,
     /// Tiles that cannot be read, with the generation that was wanted when that was found.
-    failed: HashMap<Owner, u64>,
-    generations: HashMap<SetId, Generations>,
+    failed: FxHashMap<Owner, u64>,
+    generations: FxHashMap<SetId, Generations>,
     /// The frame being drawn. What it uses is not evicted.
     frame: u64,
     pinned_bytes: u64,
-    /// Counts uploads.
+    /// Counts uploads, and how many of them were sent.
     uploads: u64,
-    staging: Vec<u8>,
+    sent: u64,
+    staging: Staging,
+    /// Tiles whose pixels are on their way and whose gutters are not: those depend on what else comes in the same frame.
+    fresh: Vec<Fresh>,
+    fresh_bytes: u64,
     strip: Vec<u8>,
+}
+
+/// A tile on its way to the GPU.
+struct Fresh {
+    owner: Owner,
+    place: Place,
+    /// Of [`Resident::written`].
+    written: u64,
+    rows: Rows,
 }
 
 impl TileCache {
     pub fn new(device: wgpu::Device, queue: wgpu::Queue, budget_bytes: u64) -> Self {
+        let staging = Staging::new(device.clone());
         Self {
             device,
             queue,
             budget_bytes,
             pages: Vec::new(),
-            index: HashMap::new(),
-            failed: HashMap::new(),
-            generations: HashMap::new(),
+            index: FxHashMap::default(),
+            failed: FxHashMap::default(),
+            generations: FxHashMap::default(),
             frame: 1,
             pinned_bytes: 0,
             uploads: 0,
-            staging: Vec::new(),
+            sent: 0,
+            staging,
+            fresh: Vec::new(),
+            fresh_bytes: 0,
             strip: Vec::new(),
         }
     }
@@ -274,7 +296,7 @@ impl TileCache {
         }
     }
 
-    /// Puts a tile on the GPU, in place of what was there of it.
+    /// Puts a tile on the GPU, in place of what was there of it: [`Self::send`] has it copied.
     pub fn upload(&mut self, pixels: &TilePixels, now_secs: f64, pipelines: &Pipelines) -> Upload {
         let owner = (pixels.set, pixels.key);
         let kind = PageKind { format: pixels.format, side: pixels.side };
@@ -285,6 +307,8 @@ impl TileCache {
         if self.is_outdone(pixels) {
             return Upload::Done { bytes: 0 };
         }
+        let whole = Size::new(pixels.side + 2, pixels.side + 2);
+        let Some(mut rows) = self.staging.rows(whole, texel_bytes(pixels.format)) else { return Upload::NoRoom };
         let old = self.place(&owner).filter(|place| self.kind_of(*place) == Some(kind));
         let (place, since_secs, pinned) = match old {
             Some(place) => {
@@ -299,13 +323,9 @@ impl TileCache {
                 }
             }
         };
+        write_pixels(pixels, &mut rows);
         self.failed.remove(&owner);
         self.uploads += 1;
-
-        let texel_bytes = texel_bytes(pixels.format);
-        let mut staging = std::mem::take(&mut self.staging);
-        lay_out(pixels, &mut staging);
-        let pitch = (pixels.side as usize + 2) * texel_bytes;
         let resident = Resident {
             owner,
             valid: pixels.valid,
@@ -316,28 +336,59 @@ impl TileCache {
             last_used: self.frame,
             written: self.uploads,
             pinned,
-            edges: Edges::of(&staging, pitch, pixels.valid, texel_bytes),
+            edges: Edges::of(pixels),
         };
         if let Some(page) = self.pages.get_mut(place.page as usize).and_then(Option::as_mut) {
             page.layers[place.layer as usize] = Some(resident);
             self.index.insert(owner, place);
         }
+        let bytes = rows.bytes();
+        self.fresh.push(Fresh { owner, place, written: self.uploads, rows });
+        self.fresh_bytes += bytes;
+        if self.fresh_bytes > MAX_WAITING_BYTES {
+            self.send_at_once();
+        }
+        Upload::Done { bytes }
+    }
 
+    /// Records the copies of what was uploaded, with the gutters that follow from it; false where there is nothing to record.
+    /// The encoder must be submitted.
+    pub fn send(&mut self, encoder: &mut wgpu::CommandEncoder) -> bool {
         let mut strip = std::mem::take(&mut self.strip);
-        if let Some(around) = self.neighbourhood(owner) {
-            for side in Side::ALL {
-                around.strip(side, &mut strip);
-                side.write_into(&mut staging, pitch, pixels.valid, texel_bytes, &strip);
+        let mut gutters = BTreeSet::new();
+        self.fresh_bytes = 0;
+        for mut fresh in std::mem::take(&mut self.fresh) {
+            // What took its place, or its set's, is on its way as well.
+            let is_current = self.resident(&fresh.owner).is_some_and(|tile| tile.written == fresh.written);
+            let Some(target) = self.target(fresh.place, (0, 0)).filter(|_| is_current) else { continue };
+            if let Some(around) = self.neighbourhood(fresh.owner) {
+                let valid = self.resident(&fresh.owner).map_or_else(Size::default, |tile| tile.valid);
+                for side in Side::ALL {
+                    around.strip(side, &mut strip);
+                    side.write_into(&mut fresh.rows, valid, &strip);
+                }
+            }
+            self.staging.copy(fresh.rows, target);
+            if self.resident(&fresh.owner).is_some_and(|tile| tile.coverage == Coverage::FULL) {
+                self.find_gutters(fresh.owner, &mut gutters);
             }
         }
-        let whole = Size::new(pixels.side + 2, pixels.side + 2);
-        let mut bytes = self.write(place, (0, 0), whole, &staging, texel_bytes);
-        if pixels.coverage == Coverage::FULL {
-            bytes += self.update_neighbours(owner, kind, &mut strip);
+        for (place, dx, dy) in gutters {
+            self.send_gutter(place, (dx, dy), &mut strip);
         }
-        self.staging = staging;
         self.strip = strip;
-        Upload::Done { bytes }
+        self.sent = self.uploads;
+        self.staging.record(encoder)
+    }
+
+    /// [`Self::send`] without a frame, and waits until it is done.
+    fn send_at_once(&mut self) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("tiles") });
+        if self.send(&mut encoder) {
+            self.queue.submit([encoder.finish()]);
+            // A device that was lost has nothing to wait for.
+            self.device.poll(wgpu::PollType::wait_indefinitely()).ok();
+        }
     }
 
     /// Whether a fused tile shows less than what is there already: it came late, or it is provisional where an older state
@@ -355,38 +406,49 @@ impl TileCache {
             || self.resident(&(pixels.set, pixels.key)).is_some_and(outdone)
     }
 
-    /// Rewrites the gutters that show an edge or corner of a tile that has just come.
-    fn update_neighbours(&mut self, (set, key): Owner, kind: PageKind, strip: &mut Vec<u8>) -> u64 {
-        let texel_bytes = texel_bytes(kind.format);
-        let mut bytes = 0;
-        for (dx, dy) in [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)] {
+    /// Finds the gutters that show an edge or corner of a tile that has just come: whose they are, and where the tile lies
+    /// from there. A tile that came in the same frame has its gutters already.
+    fn find_gutters(&self, (set, key): Owner, gutters: &mut BTreeSet<(Place, i32, i32)>) {
+        let Some(kind) = self.place(&(set, key)).and_then(|place| self.kind_of(place)) else { return };
+        for (dx, dy) in AROUND {
             let Some(neighbour) = shifted(key, dx, dy).map(|key| (set, key)) else { continue };
-            let Some(place) = self.place(&neighbour).filter(|place| self.kind_of(*place) == Some(kind)) else {
-                continue;
-            };
-            let Some(valid) = self.resident(&neighbour).map(|tile| tile.valid) else { continue };
-            let Some(around) = self.neighbourhood(neighbour) else { continue };
-            // Seen from the neighbour, the new tile lies the other way.
-            let (origin, size) = match Side::towards(-dx, -dy) {
-                Some(side) => {
-                    around.strip(side, strip);
-                    side.region(valid)
-                }
-                None => {
-                    strip.clear();
-                    strip.extend_from_slice(around.corner(-dx, -dy));
-                    let x = if dx > 0 { 0 } else { valid.width + 1 };
-                    let y = if dy > 0 { 0 } else { valid.height + 1 };
-                    ((x, y), Size::new(1, 1))
-                }
-            };
-            bytes += self.write(place, origin, size, strip, texel_bytes);
-            let uploads = self.uploads;
-            if let Some(tile) = self.resident_mut(&neighbour) {
-                tile.written = uploads;
-            }
+            let place = self.place(&neighbour).filter(|place| self.kind_of(*place) == Some(kind));
+            let is_fresh = self.resident(&neighbour).is_some_and(|tile| tile.written > self.sent);
+            gutters.extend(place.filter(|_| !is_fresh).map(|place| (place, -dx, -dy)));
         }
-        bytes
+    }
+
+    /// Rewrites the gutter of a tile on the side, or at the corner, where another has come.
+    fn send_gutter(&mut self, place: Place, (dx, dy): (i32, i32), strip: &mut Vec<u8>) {
+        let Some(tile) = self.at(place) else { return };
+        let (owner, valid) = (tile.owner, tile.valid);
+        let (Some(around), Some(kind)) = (self.neighbourhood(owner), self.kind_of(place)) else { return };
+        let (origin, size) = match Side::towards(dx, dy) {
+            Some(side) => {
+                around.strip(side, strip);
+                side.region(valid)
+            }
+            None => {
+                strip.clear();
+                strip.extend_from_slice(around.corner(dx, dy));
+                let x = if dx < 0 { 0 } else { valid.width + 1 };
+                let y = if dy < 0 { 0 } else { valid.height + 1 };
+                ((x, y), Size::new(1, 1))
+            }
+        };
+        let Some(target) = self.target(place, origin) else { return };
+        let Some(mut rows) = self.staging.rows(size, texel_bytes(kind.format)) else { return };
+        if size.width == 1 {
+            rows.write_column(0, 0, strip);
+        } else {
+            rows.write(0, 0, strip);
+        }
+        self.staging.copy(rows, target);
+        self.uploads += 1;
+        let uploads = self.uploads;
+        if let Some(tile) = self.resident_mut(&owner) {
+            tile.written = uploads;
+        }
     }
 
     /// A tile among those around it. Provisional ones do not count: what they lack would show as a dark line.
@@ -398,29 +460,17 @@ impl TileCache {
         }))
     }
 
-    fn write(&self, place: Place, origin: (u32, u32), size: Size, bytes: &[u8], texel_bytes: usize) -> u64 {
-        let Some(page) = self.pages.get(place.page as usize).and_then(Option::as_ref) else { return 0 };
-        self.queue.write_texture(
-            wgpu::TexelCopyTextureInfo {
-                texture: &page.texture,
-                mip_level: 0,
-                origin: wgpu::Origin3d { x: origin.0, y: origin.1, z: place.layer },
-                aspect: wgpu::TextureAspect::All,
-            },
-            bytes,
-            wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(size.width * texel_bytes as u32),
-                rows_per_image: Some(size.height),
-            },
-            wgpu::Extent3d { width: size.width, height: size.height, depth_or_array_layers: 1 },
-        );
-        size.area() * texel_bytes as u64
+    fn target(&self, place: Place, origin: (u32, u32)) -> Option<Target> {
+        let page = self.pages.get(place.page as usize)?.as_ref()?;
+        Some(Target { texture: page.texture.clone(), layer: place.layer, origin })
+    }
+
+    fn at(&self, place: Place) -> Option<&Resident> {
+        self.pages.get(place.page as usize)?.as_ref()?.layers.get(place.layer as usize)?.as_ref()
     }
 
     fn resident(&self, owner: &Owner) -> Option<&Resident> {
-        let place = self.index.get(owner)?;
-        self.pages.get(place.page as usize)?.as_ref()?.layers.get(place.layer as usize)?.as_ref()
+        self.at(*self.index.get(owner)?)
     }
 
     fn resident_mut(&mut self, owner: &Owner) -> Option<&mut Resident> {
@@ -569,6 +619,9 @@ impl Residency for SetResidency<'_> {
         self.cache.is_stale(&(self.set, key))
     }
 }
+
+/// The eight directions that tiles lie in around one.
+const AROUND: [(i32, i32); 8] = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)];
 
 /// A tile beside another; `None` left of or above the first.
 fn shifted(key: TileKey, dx: i32, dy: i32) -> Option<TileKey> {

@@ -3,6 +3,7 @@
 //! The edges of resident tiles are kept on the heap for this (1.6 % of a 256-pixel tile), so that a neighbour that comes or
 //! goes costs strips of one pixel and never a second look at the source.
 
+use super::staging::Rows;
 use crate::geom::Size;
 use crate::pixels::TileFormat;
 use crate::pyramid::TilePixels;
@@ -16,25 +17,36 @@ pub(super) const fn texel_bytes(format: TileFormat) -> usize {
     }
 }
 
-/// Puts a tile's pixels into the middle of a layer, the gutter still zero.
-pub(super) fn lay_out(pixels: &TilePixels, layer: &mut Vec<u8>) {
-    let (side, width, height) = (pixels.side as usize, pixels.valid.width as usize, pixels.valid.height as usize);
-    let texel_bytes = texel_bytes(pixels.format);
-    let px_bytes = pixels.format.bytes_per_px();
-    let pitch = (side + 2) * texel_bytes;
-    layer.clear();
-    layer.resize(pitch * (side + 2), 0);
-    let rows = pixels.bytes.chunks_exact(side * px_bytes).take(height);
-    for (from, to) in rows.zip(layer.chunks_exact_mut(pitch).skip(1)) {
-        let from = &from[..width * px_bytes];
-        let to = &mut to[texel_bytes..(width + 1) * texel_bytes];
+/// Puts a tile's pixels into the middle of a layer; the gutter is still to be written.
+pub(super) fn write_pixels(pixels: &TilePixels, layer: &mut Rows) {
+    if pixels.valid != Size::new(pixels.side, pixels.side) {
+        layer.clear();
+    }
+    let mut rgba = Vec::new();
+    for y in 0..pixels.valid.height as usize {
+        let row = row(pixels, y);
         if pixels.format == TileFormat::Rgb8 {
-            for (rgb, rgba) in from.chunks_exact(3).zip(to.chunks_exact_mut(4)) {
-                rgba.copy_from_slice(&[rgb[0], rgb[1], rgb[2], 255]);
-            }
+            rgba.clear();
+            push_texels(pixels.format, row, &mut rgba);
+            layer.write(1, y + 1, &rgba);
         } else {
-            to.copy_from_slice(from);
+            layer.write(1, y + 1, row);
         }
+    }
+}
+
+/// The valid pixels of a row of a tile.
+fn row(pixels: &TilePixels, y: usize) -> &[u8] {
+    let px_bytes = pixels.format.bytes_per_px();
+    let start = y * pixels.side as usize * px_bytes;
+    &pixels.bytes[start..start + pixels.valid.width as usize * px_bytes]
+}
+
+/// Appends pixels as texels.
+fn push_texels(format: TileFormat, pixels: &[u8], texels: &mut Vec<u8>) {
+    match format {
+        TileFormat::Gray8 | TileFormat::Gray16 => texels.extend_from_slice(pixels),
+        TileFormat::Rgb8 => texels.extend(pixels.chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255])),
     }
 }
 
@@ -74,15 +86,12 @@ impl Side {
     }
 
     /// Writes a strip into a layer that is being laid out.
-    pub fn write_into(self, layer: &mut [u8], pitch: usize, valid: Size, texel_bytes: usize, strip: &[u8]) {
+    pub fn write_into(self, layer: &mut Rows, valid: Size, strip: &[u8]) {
         let ((x, y), size) = self.region(valid);
-        let start = y as usize * pitch + x as usize * texel_bytes;
-        if size.height == 1 {
-            layer[start..start + strip.len()].copy_from_slice(strip);
+        if size.width == 1 {
+            layer.write_column(x as usize, y as usize, strip);
         } else {
-            for (texel, row) in strip.chunks_exact(texel_bytes).zip(layer[start..].chunks_mut(pitch)) {
-                row[..texel_bytes].copy_from_slice(texel);
-            }
+            layer.write(x as usize, y as usize, strip);
         }
     }
 }
@@ -98,21 +107,24 @@ pub(super) struct Edges {
 }
 
 impl Edges {
-    /// The edges of a tile that lies in the middle of a layer.
-    pub fn of(layer: &[u8], pitch: usize, valid: Size, texel_bytes: usize) -> Self {
-        let (width, height) = (valid.width as usize, valid.height as usize);
-        let row = |y: usize| {
-            let start = y * pitch + texel_bytes;
-            layer[start..start + width * texel_bytes].into()
+    /// The edges of a tile.
+    pub fn of(pixels: &TilePixels) -> Self {
+        let (format, px_bytes) = (pixels.format, pixels.format.bytes_per_px());
+        let (width, height) = (pixels.valid.width as usize, pixels.valid.height as usize);
+        let texel_bytes = texel_bytes(format);
+        let line = |y: usize| {
+            let mut texels = Vec::with_capacity(width * texel_bytes);
+            push_texels(format, row(pixels, y), &mut texels);
+            texels.into_boxed_slice()
         };
         let column = |x: usize| {
-            let texel = |y: usize| {
-                let start = y * pitch + x * texel_bytes;
-                &layer[start..start + texel_bytes]
-            };
-            (1..=height).flat_map(texel).copied().collect()
+            let mut texels = Vec::with_capacity(height * texel_bytes);
+            for y in 0..height {
+                push_texels(format, &row(pixels, y)[x * px_bytes..(x + 1) * px_bytes], &mut texels);
+            }
+            texels.into_boxed_slice()
         };
-        Self { texel_bytes, left: column(1), right: column(width), top: row(1), bottom: row(height) }
+        Self { texel_bytes, left: column(0), right: column(width - 1), top: line(0), bottom: line(height - 1) }
     }
 
     fn side(&self, side: Side) -> &[u8] {

@@ -16,6 +16,8 @@ mod light;
 mod pipelines;
 mod readback;
 mod snapshot;
+mod staging;
+mod strokes;
 
 pub use cache::{Generations, MAX_PAGE_BYTES, SetResidency, Upload};
 pub use canvas::{CanvasId, Frame};
@@ -23,6 +25,7 @@ pub use device::{device_descriptor, headless};
 pub use light::FieldLight;
 pub use readback::read_rgba;
 pub use snapshot::{Fetch, Fetched, MAX_SNAPSHOT_BYTES, SnapshotRequest};
+pub use strokes::{Stroke, StrokesId};
 
 use crate::geom::{PixelRect, Size};
 use crate::pyramid::{SetId, TileKey, TilePixels};
@@ -32,6 +35,7 @@ use canvas::{Canvas, Gpu};
 use light::LightPage;
 use pipelines::Pipelines;
 use std::collections::{HashMap, HashSet};
+use strokes::Strokes;
 
 /// What the renderer may hold.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +60,7 @@ pub struct TileRenderer {
     pipelines: Pipelines,
     cache: TileCache,
     canvases: HashMap<CanvasId, Canvas>,
+    strokes: HashMap<StrokesId, Strokes>,
     /// The light of one set's fields, and of all others.
     lit: (SetId, LightPage),
     unlit: LightPage,
@@ -76,8 +81,8 @@ impl TileRenderer {
         let pipelines = Pipelines::new(&device, target_format, limits.hardware_16_bit);
         let cache = TileCache::new(device.clone(), queue.clone(), limits.cache_bytes);
         let (lit, unlit) = ((SetId::default(), LightPage::none(&device)), LightPage::none(&device));
-        let (canvases, prepared) = (HashMap::new(), HashSet::new());
-        Self { device, queue, pipelines, cache, canvases, lit, unlit, lights: 0, prepared }
+        let (canvases, strokes, prepared) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { device, queue, pipelines, cache, canvases, strokes, lit, unlit, lights: 0, prepared }
     }
 
     /// A renderer on a device of its own, for snapshots and exports.
@@ -86,12 +91,18 @@ impl TileRenderer {
         Ok(Self::new(device, queue, pipelines::SNAPSHOT_FORMAT, limits))
     }
 
-    /// Puts a tile on the GPU by way of the queue. `now_secs` is the clock that fades go by.
+    /// Puts a tile on its way to the GPU. `now_secs` is the clock that fades go by.
     ///
     /// Call it in the frame's logic, never while painting: a frame that is not painted would leave tiles that were never
     /// uploaded.
     pub fn upload(&mut self, pixels: &TilePixels, now_secs: f64) -> Upload {
         self.cache.upload(pixels, now_secs, &self.pipelines)
+    }
+
+    /// Records the copies of what was uploaded since the last frame; false where there is nothing to submit for it.
+    /// [`Self::prepare`] does so for what is left.
+    pub fn send(&mut self, encoder: &mut wgpu::CommandEncoder) -> bool {
+        self.cache.send(encoder)
     }
 
     /// A tile cannot be read: it is hatched.
@@ -162,6 +173,22 @@ impl TileRenderer {
         }
     }
 
+    /// Takes strokes over a canvas of `size` pixels in the place of those before; [`Self::paint_strokes`] draws them.
+    ///
+    /// Like [`Self::upload`], it belongs in the frame's logic.
+    pub fn set_strokes(&mut self, id: StrokesId, size: Size, strokes: &[Stroke]) {
+        let Self { device, queue, pipelines, .. } = self;
+        let held = self.strokes.entry(id).or_insert_with(|| Strokes::new(device, pipelines));
+        held.set(device, queue, size, strokes);
+    }
+
+    /// Draws strokes over a canvas into a pass whose viewport is the canvas's rectangle.
+    pub fn paint_strokes(&self, pass: &mut wgpu::RenderPass<'_>, id: StrokesId) {
+        if let Some(strokes) = self.strokes.get(&id) {
+            strokes.paint(pass, &self.pipelines.strokes);
+        }
+    }
+
     /// Gives a canvas's memory back.
     pub fn remove_canvas(&mut self, canvas: CanvasId) {
         self.canvases.remove(&canvas);
@@ -176,9 +203,10 @@ impl TileRenderer {
         }
     }
 
-    /// Bytes on the GPU: pages of tiles and canvases.
+    /// Bytes on the GPU: pages of tiles, canvases and strokes.
     pub fn memory_bytes(&self) -> u64 {
-        self.cache.page_bytes() + self.canvases.values().map(Canvas::bytes).sum::<u64>()
+        let canvases = self.canvases.values().map(Canvas::bytes);
+        self.cache.page_bytes() + canvases.chain(self.strokes.values().map(Strokes::bytes)).sum::<u64>()
     }
 
     /// What a scene uses is not evicted in this frame; the coarsest tiles stay for good.
@@ -198,6 +226,7 @@ impl TileRenderer {
         frame: &Frame<'_>,
         region: PixelRect,
     ) -> bool {
+        self.cache.send(encoder);
         let size = region.size();
         let light = if self.lit.0 == frame.set { &self.lit.1 } else { &self.unlit };
         if self.canvases.get(&canvas).is_none_or(|canvas| canvas.size() != size) {

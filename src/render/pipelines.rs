@@ -1,5 +1,6 @@
 //! Shaders, layouts and pipelines, made once a device.
 
+use super::strokes::stroke_layout;
 use crate::pixels::TileFormat;
 use crate::view::QuadKind;
 use bytemuck::{Pod, Zeroable};
@@ -68,6 +69,9 @@ pub(super) struct Pipelines {
     pub resolve: wgpu::RenderPipeline,
     /// For snapshots.
     pub resolve_snapshot: wgpu::RenderPipeline,
+    /// For the caller's target.
+    pub strokes: wgpu::RenderPipeline,
+    pub strokes_layout: wgpu::BindGroupLayout,
     pub view_layout: wgpu::BindGroupLayout,
     pub resolve_layout: wgpu::BindGroupLayout,
     filtered_layout: wgpu::BindGroupLayout,
@@ -139,6 +143,13 @@ impl Pipelines {
             let shader = Shader { module: &resolving, vertex: "vs_cover", fragment };
             pipeline(device, shader, &[Some(&resolve_layout)], &[], format, None)
         };
+        let strokes_layout = layout(device, "strokes", &[uniform_entry(0, wgpu::ShaderStages::VERTEX)]);
+        let stroking = device.create_shader_module(wgpu::include_wgsl!("strokes.wgsl"));
+        let fragment = if target_format.is_srgb() { "fs_stroke_srgb" } else { "fs_stroke" };
+        let shader = Shader { module: &stroking, vertex: "vs_stroke", fragment };
+        let over = Some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING);
+        let groups = [Some(&strokes_layout)];
+        let strokes = pipeline(device, shader, &groups, &[Some(stroke_layout())], target_format, over);
         let sampler = device.create_sampler(&wgpu::SamplerDescriptor {
             label: Some("tiles"),
             mag_filter: wgpu::FilterMode::Linear,
@@ -155,6 +166,8 @@ impl Pipelines {
             hatch: quads("fs_hatch", None, KEEP_BRIGHTER),
             resolve: cover(target_format),
             resolve_snapshot: cover(SNAPSHOT_FORMAT),
+            strokes,
+            strokes_layout,
             view_layout,
             resolve_layout,
             filtered_layout,
@@ -352,6 +365,11 @@ mod tests {
     #[test]
     fn the_tile_shader_is_valid_wgsl() {
         validate(include_str!("tiles.wgsl"));
+    }
+
+    #[test]
+    fn the_stroke_shader_is_valid_wgsl() {
+        validate(include_str!("strokes.wgsl"));
     }
 
     #[test]

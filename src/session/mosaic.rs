@@ -171,7 +171,7 @@ impl MosaicView {
             SeamsOverlay::Hidden => false,
             SeamsOverlay::Auto => match self.state.phase {
                 MosaicPhase::Aligning { .. } | MosaicPhase::NotAligned(_) => true,
-                MosaicPhase::Aligned => self.state.seams.iter().any(|s| s.number.is_some()),
+                MosaicPhase::Aligned => self.state.seams.worst().len() > 0,
                 MosaicPhase::LaidOut | MosaicPhase::Loaded | MosaicPhase::Unaligned => false,
             },
         }
@@ -180,7 +180,7 @@ impl MosaicView {
     /// The seam that is selected.
     pub fn selected_seam(&self) -> Option<&Seam> {
         match self.selection {
-            Selection::Seam { fields, .. } => self.state.seam(fields),
+            Selection::Seam { fields, .. } => self.state.seams.of(fields),
             Selection::Nothing | Selection::Field(_) => None,
         }
     }

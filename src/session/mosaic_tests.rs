@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::{
     Evenness, LoadedPositions, MosaicEdits, MosaicPhase, MosaicSet, MosaicState, OpenAs, SampleSource, Seam,
-    SeamQuality,
+    SeamQuality, Seams,
 };
 use crate::geom::{PixelRect, Rect};
 use crate::image_set::{FieldChannel, FieldPlace, FieldSet, Layout};
@@ -104,7 +104,7 @@ fn state(
         phase,
         layout: None,
         alignment: None,
-        seams: seams.into(),
+        seams: Arc::new(Seams::new(seams.to_vec())),
         max_shift_px: [margin; 2],
         evenness: Evenness::Unknown,
         imported: Arc::new([]),
@@ -398,8 +398,8 @@ fn seams_show_while_aligning_and_go_when_there_is_nothing_to_look_at() {
     assert!(!view(&session).seams_shown());
     put(&mut session, 4, MosaicPhase::Aligned, Some((1, 4)));
     assert!(view(&session).seams_shown());
-    assert_eq!(view(&session).state.worst_seams()[0].fields, (1, 4));
-    assert_eq!(view(&session).state.worst_seams()[0].quality(), SeamQuality::Problem);
+    assert_eq!(view(&session).state.seams.worst().next().expect("a problem").fields, (1, 4));
+    assert_eq!(view(&session).state.seams.worst().next().expect("a problem").quality(), SeamQuality::Problem);
     mosaic(&mut session, MosaicCommand::ToggleSeams);
     assert!(!view(&session).seams_shown());
     mosaic(&mut session, MosaicCommand::ToggleSeams);

@@ -14,9 +14,25 @@ use std::time::Duration;
 /// How often the memory of the process is looked at while a report is wanted.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How much lower than others the background threads run on Unix, in steps of nice.
-#[cfg(unix)]
-const BACKGROUND_NICE: i32 = 10;
+/// How urgent a thread's work is; the window's own is more urgent than all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody waits for it.
+    Soon,
+    /// It can wait.
+    Background,
+}
+
+impl Urgency {
+    /// How much lower than the window such threads run on Linux, in steps of nice.
+    #[cfg(target_os = "linux")]
+    fn nice(self) -> i32 {
+        match self {
+            Self::Soon => 5,
+            Self::Background => 10,
+        }
+    }
+}
 
 /// Memory that was given back by a frame and that the next one will want, bytes: a window's shapes and uploads take two or
 /// three megabytes.
@@ -45,23 +61,29 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Makes the calling thread give way to others.
-pub fn lower_priority() {
+/// Makes the calling thread give way to more urgent ones.
+pub fn set_urgency(urgency: Urgency) {
     #[cfg(target_os = "linux")]
     {
         // SAFETY: setpriority takes plain numbers; 0 means the calling thread on Linux. It cannot fail in a way that
         // matters: a thread that keeps its priority does the same work.
         unsafe {
-            libc::setpriority(libc::PRIO_PROCESS, 0, BACKGROUND_NICE);
+            libc::setpriority(libc::PRIO_PROCESS, 0, urgency.nice());
         }
     }
     #[cfg(target_os = "macos")]
     {
         // SAFETY: plain numbers again; the call concerns the calling thread alone.
         unsafe {
-            libc::pthread_set_qos_class_self_np(libc::qos_class_t::QOS_CLASS_UTILITY, 0);
+            let class = match urgency {
+                Urgency::Soon => libc::qos_class_t::QOS_CLASS_USER_INITIATED,
+                Urgency::Background => libc::qos_class_t::QOS_CLASS_UTILITY,
+            };
+            libc::pthread_set_qos_class_self_np(class, 0);
         }
     }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    let _: Urgency = urgency;
 }
 
 /// Makes a folder, and those above it, that the user alone can look into.

@@ -9,7 +9,7 @@ use super::silhouette::{KnownParts, Outline, Silhouette};
 use crate::geom::{Point, Rect};
 use crate::mosaic::{Geometry, MOSAIC, Placed};
 use crate::pyramid::{ImageInfo, TileKey};
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// Fields are drawn by themselves while they move and their longer side is at least this long, in physical screen pixels.
@@ -302,7 +302,7 @@ fn former_scene(former: &FormerFrame, mosaic: &SceneRequest<'_>) -> Scene {
 /// Gives a scene the wishes of both, those of `first` before its own.
 fn join_wishes(scene: &mut Scene, first: &mut Scene) {
     let own = std::mem::take(&mut scene.wishes);
-    let mut seen: HashSet<TileKey> = first.wishes.iter().copied().collect();
+    let mut seen: FxHashSet<TileKey> = first.wishes.iter().copied().collect();
     scene.wishes.clone_from(&first.wishes);
     scene.wishes.extend(own.into_iter().filter(|key| seen.insert(*key)));
     scene.wishes.truncate(MAX_WISHES);
@@ -327,7 +327,7 @@ mod tests {
     use crate::view::fixtures::{Tiles, image};
     use crate::view::scene::{Presence, Residency};
     use crate::view::{DisplaySettings, FADE_SECS};
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     const VIEWPORT: Size = Size::new(800, 600);
     const FIELD: Size = Size::new(512, 512);

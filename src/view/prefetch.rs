@@ -4,6 +4,7 @@ use super::level_grid::{LevelGrid, gpu_tile_bytes};
 use super::scene::{Presence, SCENE_CACHE_SHARE, Scene, SceneRequest};
 use crate::geom::{Point, Rect};
 use crate::pyramid::{PlaneId, TileKey};
+use rustc_hash::FxHashSet;
 
 /// The prefetch list holds no more tiles than this.
 pub const MAX_PREFETCH_TILES: usize = 256;
@@ -25,7 +26,8 @@ pub fn prefetch(request: &SceneRequest<'_>, scene: &Scene, velocity: Point) -> V
     let ahead = shifted(visible, velocity);
     let middle = grow(visible, Point::new(visible.width() / -4.0, visible.height() / -4.0));
 
-    let mut list = List { request, keys: Vec::new(), room_bytes: room_bytes(request, scene) };
+    let mut list =
+        List { request, keys: Vec::new(), listed: FxHashSet::default(), room_bytes: room_bytes(request, scene) };
     if velocity.x != 0.0 || velocity.y != 0.0 {
         list.add(level, ahead, visible.center());
     }
@@ -46,6 +48,8 @@ pub fn prefetch(request: &SceneRequest<'_>, scene: &Scene, velocity: Point) -> V
 struct List<'a> {
     request: &'a SceneRequest<'a>,
     keys: Vec<TileKey>,
+    /// The same keys.
+    listed: FxHashSet<TileKey>,
     room_bytes: u64,
 }
 
@@ -59,6 +63,11 @@ impl List<'_> {
             .range(1, region.min.y, region.max.y)
             .flat_map(|y| columns.clone().map(move |x| (x, y)))
             .filter(|&(x, y)| {
+                // What is there needs no second look: an outline is worth more time than a table.
+                let lacks = |plane: &PlaneId| self.lacks(TileKey { plane: *plane, level, x, y });
+                if !planes.iter().any(lacks) {
+                    return false;
+                }
                 let parts = self.request.outline.and_then(|outline| outline.parts(grid.tile_rect(x, y)));
                 parts.is_none_or(|parts| !parts.is_empty())
             })
@@ -68,7 +77,7 @@ impl List<'_> {
         for (_, x, y) in cells {
             for &plane in &planes {
                 let key = TileKey { plane, level, x, y };
-                if self.request.resident.presence(key) != Presence::Absent || self.keys.contains(&key) {
+                if !self.lacks(key) || !self.listed.insert(key) {
                     continue;
                 }
                 let format = self.request.image.channels[plane.channel as usize].format;
@@ -80,6 +89,10 @@ impl List<'_> {
                 self.keys.push(key);
             }
         }
+    }
+
+    fn lacks(&self, key: TileKey) -> bool {
+        self.request.resident.presence(key) == Presence::Absent
     }
 }
 

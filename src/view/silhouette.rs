@@ -4,8 +4,8 @@
 
 use crate::geom::{Point, Rect};
 use crate::mosaic::Geometry;
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Outlines remembered; a screen has some hundred cells of a level.
@@ -37,7 +37,7 @@ pub trait Outline {
 }
 
 /// What is known of the parts of rectangles, by the bits of their corners.
-pub(super) type KnownParts = RefCell<HashMap<[u64; 4], Option<Rc<[Part]>>>>;
+pub(super) type KnownParts = RefCell<FxHashMap<[u64; 4], Option<Rc<[Part]>>>>;
 
 /// The outline of all fields of a mosaic.
 pub struct Silhouette<'a> {

@@ -1,7 +1,7 @@
 //! A synthetic mosaic of 4 x 3 fields, in every state of its alignment.
 
 use crate::support::fluorescence;
-use microtome::engine::{Evenness, MosaicEdits, MosaicPhase, MosaicSet, MosaicState, OpenedSet, Seam};
+use microtome::engine::{Evenness, MosaicEdits, MosaicPhase, MosaicSet, MosaicState, OpenedSet, Seam, Seams};
 use microtome::geom::{Point, Rect, Size};
 use microtome::image_set::{
     Corner, FieldChannel, FieldPlace, FieldSet, FirstAlong, GridLayout, GridOrder, Layout, LeftOut, ScanPath,
@@ -155,7 +155,7 @@ pub fn state(set: &OpenedSet, story: &Story) -> MosaicState {
                 findings: vec!["rows run there and back again".into(), "overlap 10.2 % × 9.8 %".into()],
             })
         }),
-        seams: seams.into(),
+        seams: Arc::new(Seams::new(seams)),
         max_shift_px: [20.0, 20.0],
         evenness: story.evenness.clone(),
         imported: Arc::new([]),

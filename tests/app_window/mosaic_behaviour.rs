@@ -43,7 +43,8 @@ fn a_worst_seam_is_a_click_away() {
     bench.harness.get_by_role_and_label(Role::ListBoxOption, "Seam 1").click();
     bench.harness.run_steps(4);
     let Selection::Seam { fields, .. } = selection(&bench) else { panic!("a seam is selected") };
-    let seam = bench.session(|s| *s.current().and_then(|i| i.mosaic.as_ref()?.state.seam(fields)).expect("it is one"));
+    let seam =
+        bench.session(|s| *s.current().and_then(|i| i.mosaic.as_ref()?.state.seams.of(fields)).expect("it is one"));
     assert_eq!(seam.number, Some(1));
     let camera = bench.camera().0;
     assert!(camera.zoom > before.zoom, "the view goes there");
@@ -59,7 +60,7 @@ fn the_number_on_the_image_selects_its_seam() {
     bench.harness.get_by_label("Seam 2 on the image").click();
     bench.harness.run_steps(4);
     let Selection::Seam { fields, .. } = selection(&bench) else { panic!("a seam is selected") };
-    let number = bench.session(|s| s.current().and_then(|i| i.mosaic.as_ref()?.state.seam(fields)?.number));
+    let number = bench.session(|s| s.current().and_then(|i| i.mosaic.as_ref()?.state.seams.of(fields)?.number));
     assert_eq!(number, Some(2));
 }
 
@@ -76,8 +77,7 @@ fn s_hides_the_seams_and_shows_them_again() {
 #[test]
 fn a_seam_is_rejected_by_its_button_and_taken_back_by_undo() {
     let Some(mut bench) = bench(&Story::default()) else { return };
-    let seam =
-        bench.session(|s| s.current().and_then(|i| i.mosaic.as_ref()?.state.worst_seams().first().copied().copied()));
+    let seam = bench.session(|s| s.current().and_then(|i| i.mosaic.as_ref()?.state.seams.worst().next().copied()));
     let fields = seam.expect("a worst seam").fields;
     bench.harness.query_all_by_label("Reject: these two do not fit like this").next().expect("a button").click();
     bench.harness.run_steps(4);

@@ -3,16 +3,18 @@
 //! Everything that changes the GPU happens in the frame's logic; painting only reads.
 //! (A frame may be laid out without being painted: an upload from a paint callback would then be lost.)
 
+use super::Place;
 use crate::geom::{Point, Size};
-use crate::pyramid::{SetId, TileKey, TilePixels};
-use crate::render::{CanvasId, FieldLight, Frame, Generations, RenderLimits, TileRenderer, Upload};
-use crate::session::{MosaicView, OpenImage};
+use crate::pyramid::{Coverage, SetId, TileKey, TilePixels};
+use crate::render::{CanvasId, FieldLight, Frame, Generations, RenderLimits, Stroke, StrokesId, TileRenderer, Upload};
+use crate::session::{ImageId, MosaicView, OpenImage};
 use crate::view::{
     Camera, DisplaySettings, DrawnFrom, FADE_SECS, FieldPair, MosaicDrawing, MosaicPlaces, MosaicSceneRequest,
-    MosaicScenes, Outline, Presence, Residency, SceneRequest, prefetch, scene,
+    MosaicScenes, Outline, Presence, Residency, Scene, SceneRequest, prefetch, scene,
 };
 use parking_lot::Mutex;
-use std::collections::{HashSet, VecDeque};
+use rustc_hash::FxHashSet;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,10 @@ const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// The colours of two fields that are compared: where they agree, they add up to white.
 const PAIR_TINTS: [[u8; 3]; 2] = [[0, 255, 255], [255, 0, 255]];
+
+/// While all else is the same, the overview map is drawn anew for tiles that came this often at most: it is small, and its scene
+/// takes as long as that of a canvas.
+const OVERVIEW_SECS: f64 = 0.25;
 
 /// The canvas of the window.
 const MAIN: CanvasId = CanvasId(0);
@@ -71,12 +77,21 @@ pub struct Picture {
     queue: wgpu::Queue,
     /// Shared with the paint callbacks, which run on the same thread: never contended.
     renderer: Arc<Mutex<TileRenderer>>,
+    /// What the canvases' targets need drawn. It goes to the GPU with the frame: an adapter that draws with the processor would
+    /// take it from the rest of the frame otherwise.
+    recorded: Recorded,
     waiting: VecDeque<Arc<TilePixels>>,
     waiting_bytes: usize,
+    /// Tiles that are on their way to the GPU: the engine takes them back.
+    spent: Vec<Arc<TilePixels>>,
     /// What the last scene lacked: these are uploaded before what was only fetched ahead.
-    lacked: HashSet<TileKey>,
+    lacked: FxHashSet<TileKey>,
     last_wanted: Option<Wanted>,
+    /// Where the last frame looked from.
+    camera: Option<Camera>,
     progress: Progress,
+    /// The overview map as it was last drawn.
+    overview: Option<DrawnOverview>,
     /// How the mosaic on the canvas is being drawn.
     mosaic: Option<(SetId, MosaicDrawing)>,
     /// Frames are as good as free: tiles may fade in.
@@ -92,11 +107,15 @@ impl Picture {
             device,
             queue,
             renderer: Arc::new(Mutex::new(renderer)),
+            recorded: Recorded::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
-            lacked: HashSet::new(),
+            spent: Vec::new(),
+            lacked: FxHashSet::default(),
             last_wanted: None,
+            camera: None,
             progress: Progress::default(),
+            overview: None,
             mosaic: None,
             has_gpu: super::device::pace(&state.adapter.get_info()).is_zero(),
         }
@@ -120,6 +139,7 @@ impl Picture {
 
     /// A tile cannot be read.
     pub fn tile_failed(&mut self, set: SetId, key: TileKey) {
+        self.overview.iter_mut().for_each(|overview| overview.is_behind = true);
         self.renderer.lock().mark_failed(set, key);
     }
 
@@ -129,6 +149,7 @@ impl Picture {
         self.waiting_bytes = self.waiting.iter().map(|t| t.bytes.len()).sum();
         self.renderer.lock().remove_set(set);
         self.mosaic = self.mosaic.take().filter(|(of, _)| *of != set);
+        self.overview = None;
     }
 
     /// What the mosaic on the canvas is drawn from; `None` for a slide.
@@ -151,9 +172,10 @@ impl Picture {
         !self.waiting.is_empty()
     }
 
-    /// Uploads what fits this frame. True while more waits.
-    pub fn upload(&mut self, now_secs: f64, view_moves: bool) -> bool {
+    /// Uploads what fits a frame that looks from `camera`. True while more waits.
+    pub fn upload(&mut self, now_secs: f64, camera: &Camera) -> bool {
         let (start, mut bytes) = (Instant::now(), 0);
+        let view_moves = self.camera.replace(*camera).is_some_and(|last| last != *camera);
         let time = if view_moves { UPLOAD_TIME_MOVING } else { UPLOAD_TIME };
         let mut renderer = self.renderer.lock();
         let lacked = &self.lacked;
@@ -165,6 +187,7 @@ impl Picture {
             match renderer.upload(tile, now_secs) {
                 Upload::Done { bytes: written } => {
                     bytes += written as usize;
+                    self.overview.iter_mut().for_each(|overview| overview.is_behind = true);
                     let residency = renderer.residency(tile.set);
                     if residency.is_stale(tile.key) || residency.presence(tile.key) == Presence::Absent {
                         // It came too late, or is of a frame that is gone: the engine is told once more.
@@ -177,12 +200,17 @@ impl Picture {
                 Upload::Malformed => {}
             }
             self.waiting_bytes -= tile.bytes.len();
-            self.waiting.pop_front();
+            self.spent.extend(self.waiting.pop_front());
         }
         false
     }
 
-    /// Draws the view into the canvas's own target.
+    /// The tiles that this frame was done with.
+    pub fn take_spent(&mut self) -> Vec<Arc<TilePixels>> {
+        std::mem::take(&mut self.spent)
+    }
+
+    /// Has the view drawn into the canvas's own target, by the frame that paints it.
     pub fn prepare(&mut self, view: &View<'_>, now_secs: f64) -> Prepared {
         let set = view.image.id.set;
         let mut renderer = self.renderer.lock();
@@ -202,43 +230,69 @@ impl Picture {
             let outline = outline.as_ref().map(|outline| outline as &dyn Outline);
             let request = SceneRequest { outline, ..request };
             // While one scene waits for another there is no room for what may be needed later.
-            let rests = scenes.awaited.is_none() && !matches!(self.mosaic, Some((_, ref d)) if d.draws_fields());
+            // Fused tiles that are made ahead while places change would be made again before anyone looks at them.
+            let changes = view.image.mosaic.as_ref().is_some_and(|mosaic| mosaic.state.is_aligning());
+            let rests =
+                !changes && scenes.awaited.is_none() && !matches!(self.mosaic, Some((_, ref d)) if d.draws_fields());
             let soon = if rests { prefetch(&request, &scenes.drawn, view.speed) } else { Vec::new() };
+            let shown = self.mosaic.as_ref().map_or(0, |(_, drawing)| drawing.wanted_generation());
+            let known = self.overview.take();
             let overview = view.overview.as_ref().map(|(camera, size)| {
-                let request = view.request(&residency, budget, camera, *size, now_secs);
-                (scene(&SceneRequest { outline, ..request }), camera, *size)
+                let as_before = known.filter(|known| known.stands(view, camera, *size, shown, now_secs));
+                as_before.map_or_else(
+                    || {
+                        let request = view.request(&residency, budget, camera, *size, now_secs);
+                        let drawn = scene(&SceneRequest { outline, ..request });
+                        (DrawnOverview::new(view, camera, *size, shown, &drawn, now_secs), Some(drawn))
+                    },
+                    |mut known| {
+                        known.wishes.retain(|&key| is_lacked(&residency, key));
+                        (known, None)
+                    },
+                )
             });
             (scenes, soon, overview)
         };
         let main = &scenes.drawn;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("canvas") });
         let frame = |scene, camera, viewport| Frame { set, scene, display: view.display, camera, viewport };
-        let mut drew = renderer.prepare(&mut encoder, MAIN, &frame(main, view.camera, view.canvas));
+        // A frame that was laid out and never painted.
+        let left = std::mem::take(&mut *self.recorded.lock());
+        if !left.is_empty() {
+            self.queue.submit(left);
+        }
+        let mut records = renderer.send(&mut encoder);
+        records |= renderer.prepare(&mut encoder, MAIN, &frame(main, view.camera, view.canvas));
         if let Some(awaited) = &scenes.awaited {
             renderer.keep(set, awaited);
         }
         match &overview {
-            Some((scene, camera, size)) => {
-                drew |= renderer.prepare(&mut encoder, OVERVIEW, &frame(scene, camera, *size));
+            Some((DrawnOverview { camera, size, .. }, Some(scene))) => {
+                records |= renderer.prepare(&mut encoder, OVERVIEW, &frame(scene, camera, *size));
             }
+            Some((_, None)) => {}
             None => renderer.remove_canvas(OVERVIEW),
         }
-        if drew {
-            self.queue.submit([encoder.finish()]);
+        self.overview = overview.map(|(overview, _)| overview);
+        if records {
+            self.recorded.lock().push(encoder.finish());
         }
         self.progress = Progress { covered: main.covered, sharp: main.sharp };
         drop(renderer);
 
-        let waiting: HashSet<TileKey> = self.waiting.iter().filter(|t| t.set == set).map(|t| t.key).collect();
-        let both = main.wishes.iter().chain(overview.iter().flat_map(|(scene, ..)| &scene.wishes));
+        let waiting: FxHashSet<TileKey> = self.waiting.iter().filter(|t| t.set == set).map(|t| t.key).collect();
+        let both = main.wishes.iter().chain(self.overview.iter().flat_map(|overview| &overview.wishes));
         self.lacked.clear();
         let lacked = &mut self.lacked;
         let wishes = both.copied().filter(|key| lacked.insert(*key) && !waiting.contains(key)).collect();
         let soon = soon.into_iter().filter(|key| !waiting.contains(key)).collect();
         let generation = self.mosaic.as_ref().map_or(0, |(_, drawing)| drawing.wanted_generation());
         let wanted = Wanted { set, generation, wishes, prefetch: soon };
-        let fading = main.fading || overview.is_some_and(|(scene, ..)| scene.fading);
-        let again = if fading { Some(0.0) } else { scenes.again_secs };
+        let overview = self.overview.as_ref();
+        let fading = main.fading || overview.is_some_and(|overview| overview.fading);
+        let behind = overview.filter(|overview| overview.is_behind);
+        let behind = behind.map(|overview| (overview.since_secs + OVERVIEW_SECS - now_secs).max(0.0));
+        let again = if fading { Some(0.0) } else { scenes.again_secs.into_iter().chain(behind).reduce(f64::min) };
         let again = again.map(Duration::from_secs_f64);
         if self.last_wanted.as_ref() == Some(&wanted) {
             return Prepared { again, wanted: None };
@@ -257,9 +311,72 @@ impl Picture {
         self.paint(painter, rect, OVERVIEW);
     }
 
+    /// Paints strokes over the canvas, whose rectangle is `place`; those with another number stay as they are.
+    pub fn paint_strokes(&self, painter: &egui::Painter, place: Place, id: StrokesId, strokes: &[Stroke]) {
+        self.renderer.lock().set_strokes(id, place.size, strokes);
+        if !strokes.is_empty() {
+            let callback = PaintStrokes { renderer: self.renderer.clone(), id };
+            painter.add(egui_wgpu::Callback::new_paint_callback(place.rect, callback));
+        }
+    }
+
     fn paint(&self, painter: &egui::Painter, rect: egui::Rect, canvas: CanvasId) {
-        let callback = PaintCanvas { renderer: self.renderer.clone(), canvas };
+        let (renderer, recorded) = (self.renderer.clone(), self.recorded.clone());
+        let callback = PaintCanvas { renderer, recorded, canvas };
         painter.add(egui_wgpu::Callback::new_paint_callback(rect, callback));
+    }
+}
+
+/// The overview map as it was drawn.
+struct DrawnOverview {
+    image: ImageId,
+    planes: (u16, u16),
+    camera: Camera,
+    size: Size,
+    display: DisplaySettings,
+    /// Of a mosaic: the oldest generation that would do.
+    generation: u64,
+    since_secs: f64,
+    /// Tiles have come since.
+    is_behind: bool,
+    /// What it lacked.
+    wishes: Vec<TileKey>,
+    fading: bool,
+}
+
+impl DrawnOverview {
+    fn new(view: &View<'_>, camera: &Camera, size: Size, generation: u64, drawn: &Scene, now_secs: f64) -> Self {
+        Self {
+            image: view.image.id,
+            planes: (view.image.z, view.image.t),
+            camera: *camera,
+            size,
+            display: view.display.clone(),
+            generation,
+            since_secs: now_secs,
+            is_behind: false,
+            wishes: drawn.wishes.clone(),
+            fading: drawn.fading,
+        }
+    }
+
+    /// Whether it will do for a frame.
+    fn stands(&self, view: &View<'_>, camera: &Camera, size: Size, generation: u64, now_secs: f64) -> bool {
+        let is_recent = now_secs - self.since_secs < OVERVIEW_SECS;
+        (!self.is_behind || is_recent)
+            && !self.fading
+            && (self.image, self.planes) == (view.image.id, (view.image.z, view.image.t))
+            && (self.camera, self.size, self.generation) == (*camera, size, generation)
+            && self.display == *view.display
+    }
+}
+
+/// Whether a tile that was wished for is still to come.
+fn is_lacked(residency: &dyn Residency, key: TileKey) -> bool {
+    match residency.presence(key) {
+        Presence::Resident { coverage: Coverage::FULL, .. } | Presence::Damaged { .. } => residency.is_stale(key),
+        Presence::Failed => false,
+        Presence::Absent | Presence::Resident { .. } => true,
     }
 }
 
@@ -354,12 +471,27 @@ fn pair_of(mosaic: &MosaicView, now_secs: f64, motion: bool) -> Option<FieldPair
     })
 }
 
+/// Commands that the next frame which is painted takes with it.
+type Recorded = Arc<Mutex<Vec<wgpu::CommandBuffer>>>;
+
 struct PaintCanvas {
     renderer: Arc<Mutex<TileRenderer>>,
+    recorded: Recorded,
     canvas: CanvasId,
 }
 
 impl egui_wgpu::CallbackTrait for PaintCanvas {
+    fn prepare(
+        &self,
+        _device: &wgpu::Device,
+        _queue: &wgpu::Queue,
+        _screen: &egui_wgpu::ScreenDescriptor,
+        _encoder: &mut wgpu::CommandEncoder,
+        _resources: &mut egui_wgpu::CallbackResources,
+    ) -> Vec<wgpu::CommandBuffer> {
+        std::mem::take(&mut *self.recorded.lock())
+    }
+
     fn paint(
         &self,
         _info: egui::PaintCallbackInfo,
@@ -367,5 +499,21 @@ impl egui_wgpu::CallbackTrait for PaintCanvas {
         _resources: &egui_wgpu::CallbackResources,
     ) {
         self.renderer.lock().paint(pass, self.canvas);
+    }
+}
+
+struct PaintStrokes {
+    renderer: Arc<Mutex<TileRenderer>>,
+    id: StrokesId,
+}
+
+impl egui_wgpu::CallbackTrait for PaintStrokes {
+    fn paint(
+        &self,
+        _info: egui::PaintCallbackInfo,
+        pass: &mut wgpu::RenderPass<'static>,
+        _resources: &egui_wgpu::CallbackResources,
+    ) {
+        self.renderer.lock().paint_strokes(pass, self.id);
     }
 }

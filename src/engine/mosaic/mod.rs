@@ -12,6 +12,7 @@ mod fill;
 mod frozen;
 mod open;
 mod publish;
+mod seams;
 mod state;
 
 pub(super) use aligner::{Alignments, aligner};
@@ -20,4 +21,5 @@ pub(super) use fill::fill_fields;
 pub use frozen::FrozenMosaic;
 pub(super) use open::edits_text;
 pub use open::{MosaicWatch, OpenMosaic, Step};
+pub use seams::Seams;
 pub use state::{Evenness, MosaicPhase, MosaicSet, MosaicState, SampleSource, Seam, SeamQuality};

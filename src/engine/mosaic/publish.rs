@@ -1,13 +1,13 @@
 //! From what is known of a mosaic to what is shown: pure, and quick enough to be done at every change.
 
-use super::{Evenness, MosaicEdits, MosaicPhase, MosaicState, Seam, SeamQuality};
+use super::{Evenness, MosaicEdits, MosaicPhase, MosaicState, Seam, Seams};
 use crate::error::{Error, Result};
 use crate::geom::{Point, Size};
 use crate::image_set::{FieldSet, GridLayout, Layout};
 use crate::mosaic::{Alignment, Geometry, Illumination, MaxShift, Profile, Verdict};
 use crate::pyramid::ImageInfo;
 use crate::stitch::report::EdgeReport;
-use crate::stitch::solve::{EdgeStatus, Hand, PlacedBy};
+use crate::stitch::solve::{Hand, PlacedBy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -186,8 +186,8 @@ fn is_same(a: &Geometry, b: &Geometry) -> bool {
     a.fields == b.fields && a.size == b.size && a.origin == b.origin && a.blend == b.blend && a.placement == b.placement
 }
 
-/// All seams, by their fields, problems numbered.
-fn seams(geometry: &Geometry, alignment: Option<&Alignment>, edits: &MosaicEdits) -> Vec<Seam> {
+/// All seams under a geometry.
+fn seams(geometry: &Geometry, alignment: Option<&Alignment>, edits: &MosaicEdits) -> Seams {
     let mut measured: BTreeMap<(u32, u32), &EdgeReport> = BTreeMap::new();
     let mut by_stage: Vec<bool> = Vec::new();
     if let Some(alignment) = alignment {
@@ -225,8 +225,7 @@ fn seams(geometry: &Geometry, alignment: Option<&Alignment>, edits: &MosaicEdits
             });
         }
     }
-    number(&mut seams);
-    seams
+    Seams::new(seams)
 }
 
 /// Whether two overlapping fields lie side by side.
@@ -236,17 +235,4 @@ fn is_seam(geometry: &Geometry, a: u32, b: u32) -> bool {
         overlap.width() >= LEAST_SEAM_SHARE * rect_a.width().min(rect_b.width())
             || overlap.height() >= LEAST_SEAM_SHARE * rect_a.height().min(rect_b.height())
     })
-}
-
-/// Numbers the problem seams, the worst first: contradictions by how far they are off, then what does not match.
-fn number(seams: &mut [Seam]) {
-    let mut problems: Vec<usize> = (0..seams.len()).filter(|&k| seams[k].quality() == SeamQuality::Problem).collect();
-    let badness = |seam: &Seam| match seam.status {
-        Some(EdgeStatus::Rejected) | None => -1.0,
-        Some(_) => seam.residual_px.unwrap_or(0.0),
-    };
-    problems.sort_by(|&a, &b| badness(&seams[b]).total_cmp(&badness(&seams[a])).then(a.cmp(&b)));
-    for (n, k) in problems.into_iter().enumerate() {
-        seams[k].number = Some(n as u32 + 1);
-    }
 }

@@ -148,8 +148,8 @@ pub struct MosaicState {
     pub nominal: Arc<[Point]>,
     /// Solved places with their report and findings, once there are any.
     pub alignment: Option<Arc<Alignment>>,
-    /// All pairs of overlapping fields, in the order of their numbers.
-    pub seams: Arc<[Seam]>,
+    /// All pairs of overlapping fields.
+    pub seams: Arc<super::Seams>,
     /// The largest shift that is searched, in pixels per axis.
     pub max_shift_px: [f64; 2],
     /// What is known about the illumination.
@@ -161,18 +161,6 @@ pub struct MosaicState {
 }
 
 impl MosaicState {
-    /// The seams to look at, the worst first.
-    pub fn worst_seams(&self) -> Vec<&Seam> {
-        let mut worst: Vec<&Seam> = self.seams.iter().filter(|s| s.number.is_some()).collect();
-        worst.sort_by_key(|s| s.number);
-        worst
-    }
-
-    /// The seam of two fields.
-    pub fn seam(&self, fields: (u32, u32)) -> Option<&Seam> {
-        self.seams.iter().find(|s| s.fields == fields)
-    }
-
     /// Whether work on the places is still going on.
     pub fn is_aligning(&self) -> bool {
         matches!(self.phase, MosaicPhase::Aligning { .. })

@@ -17,7 +17,8 @@ const ROW: f32 = 40.0;
 /// The list, and what is selected.
 pub fn seams_ui(ui: &mut Ui, part: &Part<'_>, commands: &mut Vec<Command>) {
     let view = part.view;
-    let worst = view.state.worst_seams();
+    let seams = &view.state.seams;
+    let worst = seams.worst().len();
     section_ui(ui, "Worst seams", |ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         let (text, hint) =
@@ -31,13 +32,13 @@ pub fn seams_ui(ui: &mut Ui, part: &Part<'_>, commands: &mut Vec<Command>) {
             push(commands, MosaicCommand::ForgetHandWork);
         }
     });
-    for seam in worst.iter().take(MOST_SHOWN) {
+    for seam in seams.worst().take(MOST_SHOWN) {
         row_ui(ui, part, seam, commands);
     }
-    if worst.len() > MOST_SHOWN {
-        small_note_ui(ui, &format!("and {} more", words::grouped((worst.len() - MOST_SHOWN) as i128)));
+    if worst > MOST_SHOWN {
+        small_note_ui(ui, &format!("and {} more", words::grouped((worst - MOST_SHOWN) as i128)));
     }
-    if worst.is_empty() {
+    if worst == 0 {
         small_note_ui(ui, none_words(part));
     }
     // One that was clicked on the image may be none of the worst, or beyond the end of the list.
@@ -50,7 +51,8 @@ pub fn seams_ui(ui: &mut Ui, part: &Part<'_>, commands: &mut Vec<Command>) {
     // What was decided is found again, so that it can be left to the measurement.
     let is_selected = |s: &Seam| selected.is_some_and(|selected| selected.fields == s.fields);
     let is_decided = |s: &&Seam| s.hand != Hand::Off && s.number.is_none() && !is_selected(s);
-    let mut decided = view.state.seams.iter().filter(is_decided).peekable();
+    let by_hand = view.edits.hand.edges.keys().filter_map(|&fields| seams.of(fields));
+    let mut decided = by_hand.filter(is_decided).peekable();
     if decided.peek().is_some() {
         small_note_ui(ui, "Decided by you");
     }
@@ -67,8 +69,7 @@ pub fn count_words(n: usize) -> String {
 
 fn none_words(part: &Part<'_>) -> &'static str {
     let state = &part.view.state;
-    let measured = state.seams.iter().any(|s| s.status.is_some());
-    match (state.seams.is_empty(), measured) {
+    match (state.seams.is_empty(), state.seams.is_measured()) {
         (true, _) => "No two fields overlap",
         (false, false) if state.is_aligning() => "Seams are being measured…",
         (false, false) => "No seam is measured. Align again to compare the fields",

@@ -30,7 +30,7 @@ pub fn summary_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     }
     ui.add_space(4.0);
     ui.horizontal_wrapped(|ui| {
-        let worst = view.state.worst_seams().len();
+        let worst = view.state.seams.worst().len();
         if worst > 0 && ui.button("Worst seams").on_hover_text(seams::count_words(worst)).clicked() {
             commands.push(Command::ShowTab(RightTab::Mosaic));
         }
