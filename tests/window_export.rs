@@ -393,7 +393,7 @@ fn an_evened_mosaic_is_the_same_in_the_window_later_and_on_the_command_line_also
     window.until_kept("shift");
     window.until_lit(|state| {
         let alignment = state.alignment.as_ref().expect("aligned");
-        let by_hand = microtome::stitch::solve::EdgeStatus::AcceptedByHand;
+        let by_hand = microtome::stitch::solve::EdgeStatus::ShiftedByHand;
         state.illumination.is_some() && alignment.report.edges.iter().any(|edge| edge.status == by_hand)
     });
     window.proves_equal(ExportPreset::RegionRaw, &choices, folder.path(), "tif");

@@ -30,7 +30,7 @@ const LINES: [(SeamQuality, &str); 5] = [
     (SeamQuality::Fair, "Fits, a little off"),
     (SeamQuality::Good, "Fits"),
     (SeamQuality::NoInformation, "Nothing to see, not used"),
-    (SeamQuality::Unmeasured, "Not measured"),
+    (SeamQuality::Unmeasured, "Not measured, or moved by hand"),
 ];
 
 /// The legend: of the qualities that there are.

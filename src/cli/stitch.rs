@@ -428,24 +428,26 @@ fn say_outcome(stitched: &Stitched, is_one_of_several: bool) {
         Verdict::Nominal => note(&format!("{name}fields stand where the layout says")),
         Verdict::NotAligned(why) => note(&format!("{name}not aligned: {why}; fields stand where the layout says")),
         Verdict::Aligned => {
-            let px = |v: Option<f64>| match v {
-                None => "-".to_owned(),
-                Some(v) if v < 0.01 => "under 0.01 px".to_owned(),
-                Some(v) => format!("{v:.2} px"),
-            };
+            let px = |v: f64| if v < 0.01 { "under 0.01 px".to_owned() } else { format!("{v:.2} px") };
             let by_stage = match report.placed_by_stage {
                 0 => String::new(),
                 1 => "; 1 field stands where the stage says".to_owned(),
                 n => format!("; {n} fields stand where the stage says"),
             };
+            let alone = match report.accepted_alone {
+                0 => String::new(),
+                1 => "; 1 of them alone holds what it joins, with nothing to disagree with".to_owned(),
+                n => format!("; {n} of them alone hold what they join, with nothing to disagree with"),
+            };
+            let disagree = match (report.residual_p50_px, report.residual_p95_px) {
+                (Some(p50), Some(p95)) => format!(", they disagree by {} (median) and {} (95 %)", px(p50), px(p95)),
+                _ => String::new(),
+            };
             note(&format!(
-                "{name}{} fields, {} of {} overlaps count, they disagree by {} (median) and {} (95 %){by_stage}; \
-                 shifts up to {} were searched",
+                "{name}{} fields, {} of {} overlaps count{disagree}{alone}{by_stage}; shifts up to {} were searched",
                 report.fields.len(),
                 report.accepted,
                 report.edges.len(),
-                px(report.residual_p50_px),
-                px(report.residual_p95_px),
                 stitched.max_shift_words
             ));
         }

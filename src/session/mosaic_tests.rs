@@ -89,6 +89,7 @@ fn state(
             overlap,
             status: Some(if is_bad { EdgeStatus::Dropped } else { EdgeStatus::Accepted }),
             residual_px: Some(if is_bad { 9.0 } else { 0.1 }),
+            alone: false,
             ncc: Some(0.9),
             hand: Hand::Off,
             holds: false,

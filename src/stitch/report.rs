@@ -15,9 +15,13 @@ pub struct Report {
     pub edges: Vec<EdgeReport>,
     /// Fields that no accepted edge holds.
     pub placed_by_stage: usize,
-    /// Edges that count.
+    /// Edges whose measurement counts.
     pub accepted: usize,
-    /// The median length of the accepted edges' residuals; `None` without any.
+    /// Accepted edges that alone hold what they join: nothing was measured that they could disagree with.
+    pub accepted_alone: usize,
+    /// Edges that count by a person's shift: what was measured of them does not.
+    pub shifted_by_hand: usize,
+    /// The median length of the residuals of accepted edges that do not hold alone; `None` without any.
     pub residual_p50_px: Option<f64>,
     /// Their 95th centile.
     pub residual_p95_px: Option<f64>,
@@ -55,8 +59,10 @@ pub struct EdgeReport {
     pub measured: Option<[f64; 2]>,
     /// The standard deviation of the measurement, per axis.
     pub deviation_px: Option<[f64; 2]>,
-    /// The length of measured less solved.
+    /// The length of measured less solved; of what a person set instead, where one did.
     pub residual_px: Option<f64>,
+    /// Whether it alone holds what it joins, so that its residual says nothing.
+    pub alone: bool,
     /// The normalised correlation of the filtered overlaps.
     pub ncc: Option<f64>,
     /// The coarse peak over the spread of all other lags.
@@ -110,6 +116,7 @@ impl Report {
                     measured: measured.map(|m| pair(m.shift)),
                     deviation_px: measured.map(|m| [m.covariance[0].sqrt(), m.covariance[2].sqrt()]),
                     residual_px: result.residual.map(|r| r.x.hypot(r.y)),
+                    alone: result.is_alone,
                     ncc: measured.map(|m| m.ncc),
                     score: measured.map(|m| m.score).or(rejected_score),
                     status: result.status,
@@ -118,14 +125,15 @@ impl Report {
             })
             .collect();
         edge_reports.sort_by_key(|e| (e.a, e.b));
-        let counts = |s: EdgeStatus| matches!(s, EdgeStatus::Accepted | EdgeStatus::AcceptedByHand);
-        let mut residuals: Vec<f64> =
-            edge_reports.iter().filter(|e| counts(e.status)).filter_map(|e| e.residual_px).collect();
+        let accepted = || edge_reports.iter().filter(|e| e.status.is_accepted());
+        let mut residuals: Vec<f64> = accepted().filter(|e| !e.alone).filter_map(|e| e.residual_px).collect();
         residuals.sort_by(f64::total_cmp);
         Self {
             fields: field_reports,
             placed_by_stage: solution.placed_by.iter().filter(|&&p| p == PlacedBy::Stage).count(),
-            accepted: edge_reports.iter().filter(|e| counts(e.status)).count(),
+            accepted: accepted().count(),
+            accepted_alone: accepted().filter(|e| e.alone).count(),
+            shifted_by_hand: edge_reports.iter().filter(|e| e.status == EdgeStatus::ShiftedByHand).count(),
             edges: edge_reports,
             residual_p50_px: centile(&residuals, 0.5),
             residual_p95_px: centile(&residuals, 0.95),
@@ -148,20 +156,18 @@ mod tests {
     use crate::stitch::pair::Measurement;
     use crate::stitch::solve::{Hand, Start, solve};
 
+    fn measured(x: f64, y: f64) -> PairOutcome {
+        let (shift, covariance) = (Point::new(x, y), [0.01, 0.0, 0.04]);
+        PairOutcome::Measured(Measurement { shift, covariance, ncc: 0.9, score: 30.0, peak_ratio: 4.0 })
+    }
+
     #[test]
     fn the_report_names_every_field_and_edge_with_its_status() {
         let fields: Vec<FieldPlace> = (0..3)
             .map(|k| FieldPlace { nominal: Point::new(f64::from(k) * 100.0, 0.0), row_col: Some((0, k)) })
             .collect();
-        let m = Measurement {
-            shift: Point::new(103.0, 1.0),
-            covariance: [0.01, 0.0, 0.04],
-            ncc: 0.9,
-            score: 30.0,
-            peak_ratio: 4.0,
-        };
         let edges = [
-            Edge { a: 0, b: 1, outcome: PairOutcome::Measured(m), hand: Hand::Off },
+            Edge { a: 0, b: 1, outcome: measured(103.0, 1.0), hand: Hand::Off },
             Edge { a: 1, b: 2, outcome: PairOutcome::NoInformation, hand: Hand::Off },
         ];
         let max_shift = Point::new(20.0, 20.0);
@@ -171,9 +177,47 @@ mod tests {
         assert_eq!((report.accepted, report.placed_by_stage), (1, 1));
         assert_eq!(report.edges[1].status, EdgeStatus::NoInformation);
         assert_eq!(report.edges[0].deviation_px, Some([0.1, 0.2]));
-        assert!(report.residual_p50_px.is_some_and(|r| r < 0.01));
+        // Nothing else says how the two lie, so there is nothing that it could disagree with.
+        assert_eq!((report.accepted_alone, report.residual_p50_px), (1, None));
+        assert!(report.edges[0].alone && report.edges[0].residual_px.is_some_and(|r| r < 0.01));
         let text = serde_json::to_string(&report).expect("plain data");
         assert!(text.contains(r#""status":"no_information""#) && text.contains(r#""name":"f2.tif""#));
         assert_eq!(serde_json::from_str::<Report>(&text).expect("our own").edges.len(), 2);
+    }
+
+    #[test]
+    fn what_a_person_moved_and_what_holds_alone_is_not_counted_among_what_fits() {
+        // Two rows of four: the last of the upper row was moved by hand, the last of the lower one hangs by one edge.
+        let fields: Vec<FieldPlace> = (0..8)
+            .map(|k| FieldPlace {
+                nominal: Point::new(f64::from(k % 4) * 100.0, f64::from(k / 4) * 100.0),
+                row_col: None,
+            })
+            .collect();
+        let right = |a: usize| Edge { a, b: a + 1, outcome: measured(100.0 + 0.1 * a as f64, 0.0), hand: Hand::Off };
+        let below = |a: usize| Edge { a, b: a + 4, outcome: measured(0.0, 100.0), hand: Hand::Off };
+        let shift = Hand::Shift(Point::new(140.0, 30.0));
+        let edges = [
+            right(0),
+            right(1),
+            Edge { hand: shift, ..right(2) },
+            right(4),
+            right(5),
+            right(6),
+            below(0),
+            below(1),
+            below(2),
+            Edge { a: 3, b: 7, outcome: PairOutcome::NoInformation, hand: Hand::Off },
+        ];
+        let max_shift = Point::new(20.0, 20.0);
+        let solution = solve(&fields, &edges, max_shift, Start::Cold);
+        let report = Report::new(&[], &fields, &edges, &solution, 6.0, max_shift);
+        let of = |a: usize, b: usize| report.edges.iter().find(|e| (e.a, e.b) == (a, b)).expect("reported");
+        assert_eq!(of(2, 3).status, EdgeStatus::ShiftedByHand);
+        assert!(of(2, 3).alone && of(6, 7).alone && !of(5, 6).alone && !of(3, 7).alone);
+        assert_eq!((report.accepted, report.accepted_alone, report.shifted_by_hand), (8, 1, 1));
+        // The squares do not close by 0.4 px each: no edge of them fits exactly, and those are all that count.
+        assert!(report.residual_p50_px.is_some_and(|r| r > 0.05), "{:?}", report.residual_p50_px);
+        assert_eq!(report.fields[3].placed_by, PlacedBy::Edges);
     }
 }

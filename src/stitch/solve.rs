@@ -95,10 +95,19 @@ pub enum EdgeStatus {
     Rejected,
     /// Nothing to see.
     NoInformation,
-    /// A person's shift or acceptance counts.
+    /// Its measurement counts because a person said so.
     AcceptedByHand,
+    /// A person's shift counts in the place of a measurement.
+    ShiftedByHand,
     /// A person refused it.
     RefusedByHand,
+}
+
+impl EdgeStatus {
+    /// Whether the measurement counts, whoever accepted it.
+    pub fn is_accepted(self) -> bool {
+        matches!(self, Self::Accepted | Self::AcceptedByHand)
+    }
 }
 
 /// An edge in the solution.
@@ -108,6 +117,8 @@ pub struct EdgeResult {
     pub status: EdgeStatus,
     /// Its shift less that of the solution, in pixels; `None` where it has none.
     pub residual: Option<Point>,
+    /// Whether it counts and nothing else that counts joins what it joins: its residual is nothing then, and says nothing.
+    pub is_alone: bool,
 }
 
 /// What holds a field.
@@ -216,15 +227,19 @@ pub fn solve(fields: &[FieldPlace], edges: &[Edge], max_shift: Point, start: Sta
 
     let mut placed_by = vec![PlacedBy::Stage; fields.len()];
     let mut results: Vec<EdgeResult> =
-        edges.iter().map(|e| EdgeResult { status: status_without_link(e), residual: None }).collect();
+        edges.iter().map(|e| EdgeResult { status: status_without_link(e), residual: None, is_alone: false }).collect();
+    let joined: Vec<(usize, usize)> = links.iter().filter(|l| l.is_in).map(|l| (l.a, l.b)).collect();
+    let mut is_bridge = bridges(fields.len(), &joined).into_iter();
     for link in &links {
         let residual = link.shift - (work.positions[link.b] - work.positions[link.a]);
-        let status = match (link.is_in, link.by_hand) {
-            (true, true) => EdgeStatus::AcceptedByHand,
-            (true, false) => EdgeStatus::Accepted,
+        let status = match (link.is_in, edges[link.index].hand) {
+            (true, Hand::Shift(_)) => EdgeStatus::ShiftedByHand,
+            (true, Hand::Accept) => EdgeStatus::AcceptedByHand,
+            (true, Hand::Off | Hand::Refuse) => EdgeStatus::Accepted,
             (false, _) => EdgeStatus::Dropped,
         };
-        results[link.index] = EdgeResult { status, residual: Some(residual) };
+        let is_alone = link.is_in && is_bridge.next().unwrap_or(false);
+        results[link.index] = EdgeResult { status, residual: Some(residual), is_alone };
         if link.is_in {
             placed_by[link.a] = PlacedBy::Edges;
             placed_by[link.b] = PlacedBy::Edges;
@@ -612,7 +627,7 @@ mod tests {
         assert!((second.positions[corner] - second.positions[62]).distance(wanted) < 0.05);
         let statuses: Vec<_> =
             grid.edges.iter().zip(&second.edges).filter(|(e, _)| e.b == corner).map(|(_, r)| r.status).collect();
-        assert!(statuses.contains(&EdgeStatus::RefusedByHand) && statuses.contains(&EdgeStatus::AcceptedByHand));
+        assert!(statuses.contains(&EdgeStatus::RefusedByHand) && statuses.contains(&EdgeStatus::ShiftedByHand));
         let moved = (second.positions[9] - second.positions[0]).distance(first.positions[9] - first.positions[0]);
         assert!(moved < 0.01, "the rest moved by {moved}");
     }

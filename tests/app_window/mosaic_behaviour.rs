@@ -5,12 +5,14 @@ use crate::support::Bench;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, vec2};
 use egui_kittest::kittest::Queryable as _;
-use microtome::engine::{Event, MosaicPhase, SampleSource};
-use microtome::geom::Point;
-use microtome::mosaic::{Blend, MOSAIC};
+use microtome::engine::{Event, MosaicPhase, MosaicState, SampleSource, Seams};
+use microtome::geom::{Point, Size};
+use microtome::mosaic::{Blend, Geometry, MOSAIC, Placement};
 use microtome::pyramid::SetId;
 use microtome::session::{Command, ImageId, MosaicCommand, RightTab, Selection};
-use microtome::stitch::solve::Hand;
+use microtome::stitch::report::Report;
+use microtome::stitch::solve::{EdgeStatus, Hand};
+use std::sync::Arc;
 
 fn bench(story: &Story) -> Option<Bench> {
     let mut bench = Bench::new(1200.0, 720.0, 1.0)?;
@@ -275,4 +277,41 @@ fn the_rest_of_a_folder_is_offered_where_a_part_of_it_was_opened() {
     bench.harness.run_steps(3);
     assert!(bench.session(|s| s.entries().iter().any(|e| e.path() == std::path::Path::new("/data/Tonsil 05"))));
     assert!(bench.harness.query_by_label("Open the whole folder").is_none());
+}
+
+#[test]
+fn what_was_moved_by_hand_or_holds_alone_is_not_told_as_a_fit() {
+    let Some(mut bench) = bench(&Story::default()) else { return };
+    let (set, state) = bench.session(|s| {
+        let view = s.current().and_then(|i| i.mosaic.as_ref()).expect("a mosaic");
+        (view.set.clone(), (*view.state).clone())
+    });
+    // The last field was pulled off all others.
+    let nominal: Vec<Point> = set.fields.fields.iter().map(|f| f.nominal).collect();
+    let mut places = nominal.clone();
+    places[11] = places[11] + Point::new(250.0, 330.0);
+    let sizes: Vec<Size> = set.fields.fields.iter().map(|f| f.size).collect();
+    let geometry = Geometry::new(9, &nominal, &places, &sizes, Blend::Feather, Placement::Whole, 8.0).expect("small");
+    let mut seams = state.seams.to_vec();
+    for seam in seams.iter_mut().filter(|s| s.fields.1 == 11) {
+        seam.status = Some(EdgeStatus::ShiftedByHand);
+        seam.hand = Hand::Shift(Point::new(1.0, 1.0));
+        (seam.residual_px, seam.number) = (Some(0.0), None);
+    }
+    let alone = seams.iter_mut().find(|s| s.fields == (0, 1)).expect("a seam");
+    (alone.alone, alone.residual_px) = (true, Some(0.0));
+    let mut alignment = (**state.alignment.as_ref().expect("aligned")).clone();
+    let report = Report { shifted_by_hand: 2, accepted_alone: 1, ..(*alignment.report).clone() };
+    alignment.report = Arc::new(report);
+    let (geometry, alignment) = (Arc::new(geometry), Some(Arc::new(alignment)));
+    let state = Arc::new(MosaicState { geometry, seams: Arc::new(Seams::new(seams)), alignment, ..state });
+    bench.event(Event::Mosaic { set: SetId(1), state });
+    bench.command(Command::Mosaic(MosaicCommand::SelectSeam(Some((0, 1)))));
+    bench.harness.run_steps(4);
+    let says = |bench: &Bench, text: &str| bench.harness.query_all_by_label(text).next().is_some();
+    assert!(says(&bench, "accepted, held by this seam alone"), "and no number of pixels");
+    bench.command(Command::Mosaic(MosaicCommand::SelectSeam(Some((10, 11)))));
+    bench.harness.run_steps(4);
+    assert!(says(&bench, "moved by hand") && says(&bench, "Moved by hand") && says(&bench, "2 seams"));
+    assert!(says(&bench, "Held by one seam alone") && says(&bench, "1 seam"));
 }

@@ -218,6 +218,7 @@ fn seams(geometry: &Geometry, alignment: Option<&Alignment>, edits: &MosaicEdits
                 overlap,
                 status: edge.map(|e| e.status),
                 residual_px: edge.and_then(|e| e.residual_px),
+                alone: edge.is_some_and(|e| e.alone),
                 ncc: edge.and_then(|e| e.ncc),
                 hand: edits.hand.edges.get(&(a, b)).copied().unwrap_or(Hand::Off),
                 holds: is_loose(a) || is_loose(b),

@@ -81,7 +81,17 @@ mod tests {
 
     fn seam(fields: (u32, u32), status: Option<EdgeStatus>, residual_px: Option<f64>) -> Seam {
         let overlap = Rect::default();
-        Seam { fields, overlap, status, residual_px, ncc: None, hand: Hand::Off, holds: true, number: None }
+        Seam {
+            fields,
+            overlap,
+            status,
+            residual_px,
+            ncc: None,
+            hand: Hand::Off,
+            holds: true,
+            alone: false,
+            number: None,
+        }
     }
 
     #[test]

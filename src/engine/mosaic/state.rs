@@ -62,15 +62,15 @@ pub enum MosaicPhase {
 /// How good a seam is, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SeamQuality {
-    /// Accepted, and it agrees with all the others.
+    /// Accepted, and nothing contradicts it.
     Good,
     /// Accepted, and a little off.
     Fair,
     /// It says nothing, and other seams hold its fields or nothing does.
     NoInformation,
-    /// Not measured yet.
+    /// Not measured yet, or a person moved its fields: no measurement says how they fit.
     Unmeasured,
-    /// It was measured, and contradicts the others or does not match.
+    /// It contradicts the others or does not match.
     Problem,
 }
 
@@ -90,6 +90,8 @@ pub struct Seam {
     pub status: Option<EdgeStatus>,
     /// How far the fields are from where this seam wants them, in pixels.
     pub residual_px: Option<f64>,
+    /// Whether it alone holds what it joins: the fields stand where it wants them then, and nothing was compared.
+    pub alone: bool,
     /// How well the overlaps match, at most 1.
     pub ncc: Option<f64>,
     /// What a person decided.
@@ -106,9 +108,12 @@ impl Seam {
         let off_px = self.residual_px.unwrap_or(0.0);
         match self.status {
             None => SeamQuality::Unmeasured,
-            Some(EdgeStatus::Accepted | EdgeStatus::AcceptedByHand) if off_px > PROBLEM_RESIDUAL_PX => {
+            Some(EdgeStatus::Accepted | EdgeStatus::AcceptedByHand | EdgeStatus::ShiftedByHand)
+                if off_px > PROBLEM_RESIDUAL_PX =>
+            {
                 SeamQuality::Problem
             }
+            Some(EdgeStatus::ShiftedByHand) => SeamQuality::Unmeasured,
             Some(EdgeStatus::Accepted | EdgeStatus::AcceptedByHand) if off_px > FAIR_RESIDUAL_PX => SeamQuality::Fair,
             Some(EdgeStatus::Accepted | EdgeStatus::AcceptedByHand) => SeamQuality::Good,
             Some(EdgeStatus::NoInformation | EdgeStatus::RefusedByHand) => SeamQuality::NoInformation,
@@ -117,6 +122,13 @@ impl Seam {
             Some(EdgeStatus::Rejected) if self.holds => SeamQuality::Problem,
             Some(EdgeStatus::Rejected) => SeamQuality::NoInformation,
         }
+    }
+
+    /// How far off it is by what it can be compared with, in pixels; `None` where there is nothing: it holds alone, or
+    /// its fields stand where a person put them.
+    pub fn disagreement_px(&self) -> Option<f64> {
+        let is_obeyed = self.status == Some(EdgeStatus::ShiftedByHand) && self.quality() != SeamQuality::Problem;
+        self.residual_px.filter(|_| !self.alone && !is_obeyed)
     }
 }
 
@@ -180,4 +192,32 @@ pub struct SampleSource {
     pub y: u32,
     /// The values with the illumination evened out, by channel, while that is switched on.
     pub corrected: Vec<(u16, Vec<f64>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seam_that_nothing_was_compared_with_has_no_disagreement_and_a_moved_one_does_not_fit() {
+        let seam = |status: EdgeStatus, residual_px: f64, alone: bool| Seam {
+            fields: (0, 1),
+            overlap: Rect::default(),
+            status: Some(status),
+            residual_px: Some(residual_px),
+            alone,
+            ncc: Some(0.9),
+            hand: Hand::Off,
+            holds: false,
+            number: None,
+        };
+        let said = |seam: Seam| (seam.quality(), seam.disagreement_px());
+        assert_eq!(said(seam(EdgeStatus::Accepted, 0.1, false)), (SeamQuality::Good, Some(0.1)));
+        assert_eq!(said(seam(EdgeStatus::Accepted, 0.0, true)), (SeamQuality::Good, None));
+        assert_eq!(said(seam(EdgeStatus::ShiftedByHand, 0.1, false)), (SeamQuality::Unmeasured, None));
+        assert_eq!(said(seam(EdgeStatus::ShiftedByHand, 0.0, true)), (SeamQuality::Unmeasured, None));
+        // Two shifts by hand that contradict each other: a problem, and how far is worth knowing.
+        assert_eq!(said(seam(EdgeStatus::ShiftedByHand, 9.0, false)), (SeamQuality::Problem, Some(9.0)));
+        assert_eq!(said(seam(EdgeStatus::Dropped, 11.0, false)), (SeamQuality::Problem, Some(11.0)));
+    }
 }

@@ -286,7 +286,7 @@ impl Aligner {
         let accepted: Vec<&Edge> = edges
             .iter()
             .zip(&solution.edges)
-            .filter(|(_, r)| matches!(r.status, EdgeStatus::Accepted | EdgeStatus::AcceptedByHand))
+            .filter(|(_, r)| r.status.is_accepted() || r.status == EdgeStatus::ShiftedByHand)
             .map(|(e, _)| e)
             .collect();
         let is_clear = |e: &&Edge| match e.outcome {

@@ -438,6 +438,8 @@ fn a_drag_a_refusal_and_its_undoing_are_solved_without_measuring_again() {
     let dragged = aligner.solve(&hand, Start::Warm(&before.positions));
     let moved = (dragged.positions[8] - dragged.positions[0]) - (before.positions[8] - before.positions[0]);
     assert!((moved.x - 30.0).abs() < 0.5 && moved.y.abs() < 0.5, "{moved:?}");
+    let others = before.report.edges.iter().filter(|e| e.status.is_accepted() && e.a != 8 && e.b != 8).count();
+    assert_eq!((dragged.report.shifted_by_hand, dragged.report.accepted), (hand.edges.len(), others));
     let undone = aligner.solve(&HandWork::default(), Start::Cold);
     assert_eq!(undone.positions, before.positions);
     hand.edges.values_mut().for_each(|h| *h = Hand::Refuse);

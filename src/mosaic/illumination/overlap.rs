@@ -4,7 +4,7 @@ use super::reduced::Reduced;
 use crate::geom::{Point, Rect, Size};
 use crate::mosaic::{Alignment, FieldIndex, HandWork};
 use crate::stitch::report::EdgeReport;
-use crate::stitch::solve::{EdgeStatus, Hand};
+use crate::stitch::solve::Hand;
 
 /// A seam that is off by more than this contradicts the others, and the two fields do not show the same tissue where they
 /// seem to, pixels.
@@ -33,7 +33,7 @@ pub fn accepted_overlaps(alignment: &Alignment, hand: &HandWork) -> Vec<FieldOve
 fn measured_overlap(edge: &EdgeReport, hand: &HandWork) -> Option<FieldOverlap> {
     let (a, b) = (u32::try_from(edge.a).ok()?, u32::try_from(edge.b).ok()?);
     let is_moved = matches!(hand.edges.get(&(a.min(b), a.max(b))), Some(Hand::Shift(_)));
-    let counts = matches!(edge.status, EdgeStatus::Accepted | EdgeStatus::AcceptedByHand);
+    let counts = edge.status.is_accepted();
     let agrees = edge.residual_px.is_some_and(|off_px| off_px <= MAX_RESIDUAL_PX);
     let [x, y] = edge.measured.filter(|_| counts && agrees && !is_moved)?;
     Some(FieldOverlap { a, b, shift: Point::new(x, y) })
@@ -233,6 +233,7 @@ mod tests {
     use super::*;
     use crate::mosaic::Verdict;
     use crate::stitch::report::Report;
+    use crate::stitch::solve::EdgeStatus;
     use std::sync::Arc;
 
     /// A pair of neighbours that was measured 100 px apart.
@@ -244,6 +245,7 @@ mod tests {
             measured: Some([100.0, 1.0]),
             deviation_px: None,
             residual_px: Some(residual_px),
+            alone: false,
             ncc: None,
             score: None,
             status,
@@ -270,6 +272,8 @@ mod tests {
             edges,
             placed_by_stage: 0,
             accepted: 0,
+            accepted_alone: 0,
+            shifted_by_hand: 0,
             residual_p50_px: None,
             residual_p95_px: None,
             min_score: 0.0,

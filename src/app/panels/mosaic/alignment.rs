@@ -8,6 +8,7 @@ use crate::app::{icons, words};
 use crate::engine::MosaicPhase;
 use crate::mosaic::{AlignOptions, MaxShift};
 use crate::session::{Command, MosaicCommand};
+use crate::stitch::solve::Hand;
 use egui::{Align, ComboBox, Layout, Ui};
 
 /// A shift of more than this many pixels is no stage's.
@@ -92,11 +93,20 @@ fn numbers_ui(ui: &mut Ui, part: &Part<'_>) {
     if let Some(most) = report.residual_p95_px {
         value_row_ui(ui, "95 % disagree by less than", px(most));
     }
+    if report.accepted_alone > 0 {
+        value_row_ui(ui, "Held by one seam alone", super::seams::count_words(report.accepted_alone))
+            .on_hover_text("Seams that alone hold what they join: nothing was measured that they could disagree with");
+    }
     if report.placed_by_stage > 0 {
         value_row_ui(ui, "Placed by stage only", fields_words(report.placed_by_stage))
             .on_hover_text("Fields without a seam that could be measured stand where the stage says");
     }
-    let by_hand = part.view.edits.hand.edges.len();
+    if report.shifted_by_hand > 0 {
+        value_row_ui(ui, "Moved by hand", super::seams::count_words(report.shifted_by_hand))
+            .on_hover_text("Seams of fields that you moved: they hold, and are not counted among those that fit");
+    }
+    let is_verdict = |hand: &&Hand| matches!(hand, Hand::Accept | Hand::Refuse);
+    let by_hand = part.view.edits.hand.edges.values().filter(is_verdict).count();
     if by_hand > 0 {
         value_row_ui(ui, "Decided by hand", super::seams::count_words(by_hand));
     }

@@ -136,14 +136,16 @@ fn decide_ui(ui: &mut Ui, seam: &Seam, commands: &mut Vec<Command>) {
 
 /// What became of a seam, in words, with its numbers.
 pub fn seam_words(seam: &Seam) -> String {
-    let matched = seam.ncc.map_or_else(String::new, |ncc| format!(", match {}", words::decimal(ncc, 2)));
+    // How well they match was measured somewhere else than where a person put them.
+    let ncc = seam.ncc.filter(|_| !matches!(seam.hand, Hand::Shift(_)));
+    let matched = ncc.map_or_else(String::new, |ncc| format!(", match {}", words::decimal(ncc, 2)));
     state_words(seam) + &matched
 }
 
 /// How far off it is, and what became of it.
 fn state_words(seam: &Seam) -> String {
     let mut parts = Vec::new();
-    if let Some(px) = seam.residual_px {
+    if let Some(px) = seam.disagreement_px() {
         parts.push(format!("{}{}px off", words::significant(px, 2), words::THIN));
     }
     parts.push(
@@ -153,6 +155,7 @@ fn state_words(seam: &Seam) -> String {
             (_, Hand::Refuse) => "rejected by you",
             (None, _) => "not measured yet",
             (Some(EdgeStatus::Accepted | EdgeStatus::AcceptedByHand), _) => "accepted",
+            (Some(EdgeStatus::ShiftedByHand), _) => "moved by hand",
             (Some(EdgeStatus::Dropped), _) => "contradicts the others",
             (Some(EdgeStatus::Rejected), _) => "does not match",
             (Some(EdgeStatus::NoInformation), _) => "nothing to see",
@@ -160,5 +163,8 @@ fn state_words(seam: &Seam) -> String {
         }
         .to_owned(),
     );
+    if seam.alone && seam.status.is_some_and(EdgeStatus::is_accepted) {
+        parts.push("held by this seam alone".to_owned());
+    }
     parts.join(", ")
 }

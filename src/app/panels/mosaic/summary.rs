@@ -21,6 +21,9 @@ pub fn summary_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
         if let Some(px) = report.residual_p50_px {
             value_row_ui(ui, "Seam disagreement", words::disagreement(px));
         }
+        if report.accepted_alone > 0 {
+            value_row_ui(ui, "Held by one seam alone", seams::count_words(report.accepted_alone));
+        }
         if report.placed_by_stage > 0 {
             value_row_ui(ui, "Placed by stage only", fields_words(report.placed_by_stage));
         }
