@@ -24,6 +24,9 @@ pub const SCALE_BAR_CORNER: [f32; 2] = [LONGEST_BAR + 2.0 * MARGIN, MARGIN + BAR
 const MAP_SIDE: f32 = 176.0;
 /// The map is left out where it would take more than this part of the canvas's shorter side.
 const MAP_SHARE: f32 = 0.45;
+/// There is no map of an image that takes no more than this share of the canvas: it is seen as it is, and the map would
+/// cover some of it. The hundredth above all of it is not missed.
+const SEEN_WHOLE: f64 = 1.01;
 
 /// What overlays are drawn with.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +100,7 @@ pub fn scale_bar_ui(ui: &mut Ui, place: Place, um_per_px: Option<f64>, zoom: f64
 }
 
 /// The map's place at the top right, the camera that shows the whole image in it, and its size in physical pixels. The map
-/// lies as the image does on the canvas: turned and mirrored.
+/// lies as the image does on the canvas: turned and mirrored. `None` while all of the image fits on the canvas.
 pub fn overview_place(place: Place, image: &OpenImage) -> Option<(Place, Camera)> {
     let whole = image.whole();
     let side = MAP_SIDE.min(place.rect.width().min(place.rect.height()) * MAP_SHARE);
@@ -111,6 +114,11 @@ pub fn overview_place(place: Place, image: &OpenImage) -> Option<(Place, Camera)
     let corner = Point::new(f64::from(whole.width), f64::from(whole.height));
     let to_screen = camera.screen_from_image(Size::default());
     let turned = ImageRect::around(ImageRect::new(Point::default(), corner).corners().map(|c| to_screen.apply(c)))?;
+    // By its size alone, wherever it lies: a drag that moves an edge off the canvas does not make the map come and go.
+    let fits = |length: f64, canvas: u32| length * image.camera.zoom <= f64::from(canvas) * SEEN_WHOLE;
+    if fits(turned.width(), place.size.width) && fits(turned.height(), place.size.height) {
+        return None;
+    }
     let scale = f64::from(side) / turned.width().max(turned.height());
     // A strip stays wide enough to be hit.
     let extent = vec2(((turned.width() * scale) as f32).max(16.0), ((turned.height() * scale) as f32).max(16.0));

@@ -247,8 +247,31 @@ fn the_overview_map_jumps_where_it_is_clicked() {
 }
 
 #[test]
+fn the_overview_map_covers_nothing_of_an_image_that_is_seen_whole() {
+    let Some(mut bench) = bench(1.0) else { return };
+    let is_there = |bench: &Bench| bench.harness.query_by_label("Overview map").is_some();
+    assert!(!is_there(&bench), "the image opens fitted to the canvas");
+    let middle = bench.canvas_middle();
+    bench.drag(middle, vec2(60.0, 40.0));
+    bench.harness.run_steps(4);
+    assert!(!is_there(&bench), "a drag does not bring it");
+    bench.command(Command::Move(ViewMove::Fit));
+    bench.harness.run_steps(4);
+    let (camera, canvas) = bench.camera();
+    let filled = (f64::from(canvas.width) / 1401.0).min(f64::from(canvas.height) / 1051.0);
+    assert!(camera.zoom < filled);
+    for (share, shown) in [(1.0, false), (1.005, false), (1.05, true), (1.005, false)] {
+        bench.command(Command::Move(ViewMove::Scale(filled * share)));
+        bench.harness.run_steps(4);
+        assert_eq!(is_there(&bench), shown, "at {share} of the canvas");
+    }
+}
+
+#[test]
 fn the_overview_map_lies_as_the_image_does() {
     let Some(mut bench) = bench(1.0) else { return };
+    bench.command(Command::Move(ViewMove::Scale(4.0)));
+    bench.harness.run_steps(4);
     let upright = bench.harness.get_by_label("Overview map").rect();
     assert!(upright.width() > upright.height());
     bench.command(Command::Move(ViewMove::RotateTo(90.0)));
