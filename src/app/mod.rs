@@ -42,7 +42,7 @@ use canvas::picture::{Picture, View};
 use canvas::{Canvas, Place};
 use copying::Copying;
 use dialogs::Dialogs;
-use egui::{CentralPanel, Frame, Panel, RichText, ScrollArea, Ui};
+use egui::{CentralPanel, Frame, Panel, RichText, Ui};
 use estimating::Estimating;
 use panels::combine::CombineDraft;
 use panels::export::ExportDraft;
@@ -53,6 +53,7 @@ use region_frame::RegionDrag;
 use status_bar::Memory;
 use std::time::Duration;
 use theme::palette;
+use widgets::scrolled_ui;
 
 /// The left panel, points.
 const LEFT_WIDTH: f32 = 250.0;
@@ -272,31 +273,39 @@ impl App {
         if starting && session.problems().is_empty() {
             return;
         }
-        Panel::left("left").default_size(LEFT_WIDTH).size_range(180.0..=420.0).frame(bar(12, 12)).show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                panels::images::images_ui(ui, session, &self.pictures, commands);
-                ui.add_space(theme::GROUP);
-                panels::mosaic::summary_ui(ui, session, commands);
-                panels::details::details_ui(ui, session, commands);
-                ui.add_space(theme::GROUP);
-                panels::problems::problems_ui(ui, session, commands);
+        Panel::left("left")
+            .default_size(LEFT_WIDTH)
+            .size_range(180.0..=420.0)
+            .frame(bar(theme::PANEL_MARGIN, 12))
+            .show(ui, |ui| {
+                scrolled_ui(ui, |ui| {
+                    panels::images::images_ui(ui, session, &self.pictures, commands);
+                    ui.add_space(theme::GROUP);
+                    panels::mosaic::summary_ui(ui, session, commands);
+                    panels::details::details_ui(ui, session, commands);
+                    ui.add_space(theme::GROUP);
+                    panels::problems::problems_ui(ui, session, commands);
+                });
             });
-        });
         if starting {
             return;
         }
-        Panel::right("right").default_size(RIGHT_WIDTH).size_range(240.0..=480.0).frame(bar(12, 8)).show(ui, |ui| {
-            if session.export().is_some() {
-                return panels::export::export_ui(ui, session, &mut self.export, commands);
-            }
-            tabs_ui(ui, session, commands);
-            ui.add_space(4.0);
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| match shown_tab(session) {
-                RightTab::Channels => panels::channels::channels_ui(ui, session, commands),
-                RightTab::Mosaic => panels::mosaic::mosaic_ui(ui, session, &mut self.mosaic, commands),
-                RightTab::Metadata => panels::metadata::metadata_ui(ui, session, &mut self.search, commands),
+        Panel::right("right")
+            .default_size(RIGHT_WIDTH)
+            .size_range(240.0..=480.0)
+            .frame(bar(theme::PANEL_MARGIN, 8))
+            .show(ui, |ui| {
+                if session.export().is_some() {
+                    return panels::export::export_ui(ui, session, &mut self.export, commands);
+                }
+                tabs_ui(ui, session, commands);
+                ui.add_space(4.0);
+                scrolled_ui(ui, |ui| match shown_tab(session) {
+                    RightTab::Channels => panels::channels::channels_ui(ui, session, commands),
+                    RightTab::Mosaic => panels::mosaic::mosaic_ui(ui, session, &mut self.mosaic, commands),
+                    RightTab::Metadata => panels::metadata::metadata_ui(ui, session, &mut self.search, commands),
+                });
             });
-        });
     }
 
     /// The canvas, or what is there while nothing is open. True while another frame is needed.

@@ -25,6 +25,10 @@ pub const CONTROL: f32 = 24.0;
 pub const GAP: f32 = 8.0;
 /// Between groups, points.
 pub const GROUP: f32 = 16.0;
+/// Between the edge of a side panel and what is in it, points.
+pub const PANEL_MARGIN: i8 = 12;
+/// Beside what scrolls, whether it has a bar or not: no value lies under the bar, and nothing moves when it appears.
+pub const BAR_ROOM: Margin = Margin { left: 0, right: PANEL_MARGIN, top: 0, bottom: 0 };
 /// Corners of controls, points.
 const CORNER: u8 = 4;
 
@@ -176,6 +180,7 @@ fn style(theme: Theme, p: Palette) -> Style {
     s.combo_width = 96.0;
     s.scroll.bar_width = 8.0;
     s.scroll.floating_width = 4.0;
+    s.scroll.bar_outer_margin = 2.0;
     style.visuals = visuals(theme, p);
     style
 }

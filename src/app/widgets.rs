@@ -3,8 +3,8 @@
 use super::theme::{self, palette};
 use super::words;
 use egui::{
-    Align, Button, Color32, CornerRadius, Label, Layout, Rect, Response, RichText, Sense, Stroke, Ui, Vec2, WidgetText,
-    vec2,
+    Align, Button, Color32, CornerRadius, Label, Layout, Rect, Response, RichText, ScrollArea, Sense, Stroke, Ui,
+    UiBuilder, Vec2, WidgetText, vec2,
 };
 
 /// The title of a section, with an optional note at the right.
@@ -14,6 +14,22 @@ pub fn section_ui(ui: &mut Ui, title: &str, right: impl FnOnce(&mut Ui)) {
         ui.label(RichText::new(title).color(secondary));
         ui.with_layout(Layout::right_to_left(Align::Center), right);
     });
+}
+
+/// What is in a side panel, as far as it fits: the bar lies in the panel's margin.
+pub fn scrolled_ui(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
+    let rect = ui.available_rect_before_wrap();
+    let with_margin = Rect::from_min_max(rect.min, rect.max + vec2(f32::from(theme::PANEL_MARGIN), 0.0));
+    // A child that the panel does not measure: one that is wider than its content would widen it in every frame.
+    let mut child = ui.new_child(UiBuilder::new().max_rect(with_margin));
+    ScrollArea::vertical().auto_shrink([false, false]).content_margin(theme::BAR_ROOM).show(&mut child, content);
+    ui.advance_cursor_after_rect(rect);
+}
+
+/// A list that scrolls from so many points of height on.
+pub fn short_list(id: &str, height: f32) -> ScrollArea {
+    let list = ScrollArea::vertical().id_salt(id).max_height(height);
+    list.auto_shrink([false, true]).content_margin(theme::BAR_ROOM)
 }
 
 /// A name and its value on one line.
@@ -66,7 +82,7 @@ pub fn choice_ui(ui: &mut Ui, on: bool, title: &str, purpose: &str) -> Response 
         ui.painter().circle_filled(center, 4.0, p.accent);
     }
     let text = Rect::from_min_max(rect.min + vec2(24.0, 0.0), rect.max);
-    let mut words = ui.new_child(egui::UiBuilder::new().max_rect(text).layout(Layout::top_down(Align::Min)));
+    let mut words = ui.new_child(UiBuilder::new().max_rect(text).layout(Layout::top_down(Align::Min)));
     words.spacing_mut().item_spacing.y = 1.0;
     words.style_mut().interaction.selectable_labels = false;
     words.add(Label::new(title).truncate());

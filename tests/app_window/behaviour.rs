@@ -459,3 +459,21 @@ fn the_picture_shows_the_pixels_of_the_tiles() {
     }
     assert!(worst <= 2, "a pixel is off by {worst}");
 }
+
+#[test]
+fn no_value_lies_under_a_scroll_bar_and_nothing_moves_when_it_appears() {
+    let Some(mut tall) = bench(1.0) else { return };
+    let right_of = |bench: &Bench, label: &str| bench.harness.get_by_label(label).rect().right();
+    let labels = ["More for DAPI", "Auto", "OME-TIFF"];
+    let without = labels.map(|label| right_of(&tall, label));
+    let canvas = tall.harness.get_by_label("Canvas").rect();
+    tall.harness.set_size(vec2(1100.0, 230.0));
+    tall.harness.run_steps(4);
+    let last = tall.harness.get_by_label("More for PanCK").rect();
+    assert!(last.bottom() > 230.0, "the panel is longer than the window: {last:?}");
+    assert_eq!(labels.map(|label| right_of(&tall, label)), without);
+    // The bar takes 8 of the margin's 12 points.
+    assert!(without[0] <= 1100.0 - 12.0 && without[2] <= canvas.left() - 12.0, "{without:?}");
+    let later = tall.harness.get_by_label("Canvas").rect();
+    assert_eq!((later.left(), later.right()), (canvas.left(), canvas.right()), "the panels keep their width");
+}

@@ -1,11 +1,11 @@
 //! Which of the open images become fields of one mosaic.
 
 use super::images::file_name;
-use crate::app::widgets::{labelled_check_ui, note_ui};
+use crate::app::widgets::{labelled_check_ui, note_ui, short_list};
 use crate::engine::OpenedSet;
 use crate::pyramid::SetId;
 use crate::session::{Command, Session};
-use egui::{ScrollArea, Ui};
+use egui::Ui;
 use std::collections::BTreeMap;
 
 /// The list of images is no higher than this, points.
@@ -64,7 +64,7 @@ pub fn combine_ui(
 }
 
 fn list_ui(ui: &mut Ui, session: &Session, draft: &mut CombineDraft) {
-    ScrollArea::vertical().max_height(LIST_HEIGHT).show(ui, |ui| {
+    short_list("to combine", LIST_HEIGHT).show(ui, |ui| {
         for set in session.combinable() {
             let on = draft.has(session, set);
             let name = file_name(&set.path);

@@ -2,6 +2,7 @@
 
 use crate::app::shortcuts::{Action, GESTURES, Group, TABLE, key_words};
 use crate::app::theme::palette;
+use crate::app::widgets::short_list;
 use crate::session::{Command, Session};
 use egui::{RichText, Ui};
 
@@ -16,7 +17,7 @@ pub fn keys_ui(ctx: &egui::Context, session: &Session, commands: &mut Vec<Comman
         ui.heading("Keys");
         ui.add_space(8.0);
         let height = ui.ctx().content_rect().height() - 160.0;
-        egui::ScrollArea::vertical().max_height(height.max(120.0)).show(ui, |ui| {
+        short_list("keys", height.max(120.0)).show(ui, |ui| {
             ui.columns(2, |columns| {
                 group_ui(&mut columns[0], Group::File);
                 group_ui(&mut columns[0], Group::Mosaic);

@@ -4,7 +4,7 @@ mod ending;
 mod options;
 
 use crate::app::theme::{self, palette};
-use crate::app::widgets::{choice_ui, quiet_button_ui, quiet_icon_ui, section_ui};
+use crate::app::widgets::{choice_ui, quiet_button_ui, quiet_icon_ui, scrolled_ui, section_ui};
 use crate::app::{icons, words};
 use crate::session::{
     Command, ExportChoices, ExportCommand, ExportPanel, ExportPreset, ExportStage, OpenImage, Session,
@@ -46,7 +46,7 @@ pub fn export_ui(ui: &mut Ui, session: &Session, draft: &mut ExportDraft, comman
         start_ui(ui, session, image, &mut push);
     });
     ui.add_space(4.0);
-    egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+    scrolled_ui(ui, |ui| {
         presets_ui(ui, choices, &mut push);
         ui.add_space(theme::GAP);
         if choices.preset.has_region() {

@@ -1,14 +1,14 @@
 //! What can be chosen about an export: its region, its channels, how it is packed, how large it is.
 
 use crate::app::theme::{self, palette};
-use crate::app::widgets::{labelled_check_ui, quiet_button_ui, section_ui, segments_ui, small_note_ui};
+use crate::app::widgets::{labelled_check_ui, quiet_button_ui, section_ui, segments_ui, short_list, small_note_ui};
 use crate::app::words;
 use crate::geom::PixelRect;
 use crate::session::{
     Compression, ExportChoices, ExportCommand, ExportPanel, ExportPreset, ExportWhat, OpenImage, PictureFormat,
     PictureSize, Session,
 };
-use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, ScrollArea, Ui};
+use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, Ui};
 
 /// The width of a print that is proposed, millimetres: a page of a journal.
 const PRINT_WIDTH_MM: f64 = 180.0;
@@ -136,7 +136,7 @@ fn channels_ui(ui: &mut Ui, panel: &ExportPanel, image: &OpenImage, push: &mut d
         let text = format!("{chosen} of {}", image.channels.len());
         ui.label(RichText::new(text).color(palette(ui.visuals()).secondary));
     });
-    ScrollArea::vertical().id_salt("export channels").max_height(CHANNELS_HEIGHT).show(ui, |ui| {
+    short_list("export channels", CHANNELS_HEIGHT).show(ui, |ui| {
         for channel in image.channels.iter().filter(|c| c.round_shown) {
             let on = !panel.left_out.contains(&channel.index);
             let name = format!("Export {}", channel.name);
@@ -187,7 +187,7 @@ fn metadata_ui(ui: &mut Ui, image: &OpenImage, choices: &ExportChoices, push: &m
     let frame = egui::Frame::new().fill(palette(ui.visuals()).sunken).corner_radius(4.0).inner_margin(8.0);
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
-        ScrollArea::vertical().id_salt("export metadata").max_height(METADATA_HEIGHT).show(ui, |ui| {
+        short_list("export metadata", METADATA_HEIGHT).show(ui, |ui| {
             for (key, value) in &listed {
                 let text = RichText::new(format!("{key}: {}", words::with_micro(value))).small();
                 ui.add(Label::new(text).truncate()).on_hover_text(value);

@@ -2,11 +2,11 @@
 
 use super::{MosaicDraft, NumberField, Part, control_row_ui, push};
 use crate::app::theme::{self, palette};
-use crate::app::widgets::{quiet_button_ui, section_ui, segments_ui, small_note_ui};
+use crate::app::widgets::{quiet_button_ui, section_ui, segments_ui, short_list, small_note_ui};
 use crate::app::words;
 use crate::image_set::{Corner, FirstAlong, GridLayout, GridOrder, Layout as FieldLayout, ScanPath};
 use crate::session::{Command, MosaicCommand};
-use egui::{Align, ComboBox, Label, Layout, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align, ComboBox, Label, Layout, RichText, TextEdit, Ui};
 
 /// Rows and columns that a grid may have.
 const MOST_ROWS: f64 = 10_000.0;
@@ -231,18 +231,13 @@ pub fn left_out_ui(ui: &mut Ui, part: &Part<'_>) {
     section_ui(ui, "Left out", |ui| {
         ui.label(RichText::new(words::grouped(left_out.len() as i128)).color(secondary));
     });
-    ScrollArea::vertical().id_salt("left out").max_height(LEFT_OUT_HEIGHT).show_rows(
-        ui,
-        34.0,
-        left_out.len(),
-        |ui, range| {
-            for file in left_out.get(range).unwrap_or_default() {
-                ui.spacing_mut().item_spacing.y = 0.0;
-                let name = file.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-                ui.add(Label::new(name).truncate()).on_hover_text(file.path.to_string_lossy());
-                ui.add(Label::new(RichText::new(words::sentence(&file.reason)).small().color(secondary)).truncate());
-                ui.add_space(4.0);
-            }
-        },
-    );
+    short_list("left out", LEFT_OUT_HEIGHT).show_rows(ui, 34.0, left_out.len(), |ui, range| {
+        for file in left_out.get(range).unwrap_or_default() {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            let name = file.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            ui.add(Label::new(name).truncate()).on_hover_text(file.path.to_string_lossy());
+            ui.add(Label::new(RichText::new(words::sentence(&file.reason)).small().color(secondary)).truncate());
+            ui.add_space(4.0);
+        }
+    });
 }
