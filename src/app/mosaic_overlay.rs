@@ -6,7 +6,7 @@
 use super::canvas::Place;
 use super::canvas::picture::Picture;
 use super::overlays::Ink;
-use super::seam_lines::{plain_line, quality_line};
+use super::seam_lines::{gap_line, plain_line, quality_line};
 use super::theme;
 use crate::engine::{Seam, SeamQuality};
 use crate::geom::{Affine, Point, Rect as ImageRect};
@@ -34,6 +34,8 @@ const LEAST_FIELD: f32 = 96.0;
 
 /// The outlines of fields and the lines beside seams.
 const LINES: StrokesId = StrokesId(0);
+/// The line between two selected fields that were pulled apart.
+const GAP: StrokesId = StrokesId(2);
 
 /// Problems that are numbered on the image at most, the worst first: more than anyone looks at.
 const MOST_NUMBERED: u32 = 200;
@@ -71,7 +73,7 @@ pub fn mosaic_overlay_ui(
         }
         super::seam_legend::seam_legend_ui(ui, place, view, picture, ink);
     }
-    overlay.selection(ui, view);
+    overlay.selection(ui, view, picture);
 }
 
 struct Overlay {
@@ -214,7 +216,7 @@ impl Overlay {
     }
 
     /// The selected seam with its two fields, or the selected field.
-    fn selection(&self, ui: &Ui, view: &MosaicView) {
+    fn selection(&self, ui: &Ui, view: &MosaicView, picture: Option<&Picture>) {
         let painter = ui.painter_at(self.place.rect);
         let outline = |field: u32, color: Color32| {
             if let Some(corners) = self.corners(view, field) {
@@ -226,6 +228,11 @@ impl Overlay {
             Selection::Seam { fields, .. } => {
                 outline(fields.0, FIRST_FIELD);
                 outline(fields.1, SECOND_FIELD);
+                // Pulled apart they have no seam to be seen: a faint line says that they belong together.
+                if let (Some((a, b)), Some(picture)) = (view.selected_gap(), picture) {
+                    let line = gap_line(self.place, [self.ui(a), self.ui(b)], [self.ink.stroke(), self.ink.halo()]);
+                    picture.paint_strokes(&painter, self.place, GAP, &[line]);
+                }
             }
             Selection::Field(field) => outline(field, theme::palette(ui.visuals()).accent),
             Selection::Nothing => {}

@@ -46,6 +46,11 @@ pub fn plain_line(place: Place, line: [Pos2; 2], width: f32, color: Color32) -> 
     stroke(place, line, width, [0.0; 2], [color, Color32::TRANSPARENT])
 }
 
+/// The faint line between two fields that were pulled apart, in a colour and that of its halo.
+pub fn gap_line(place: Place, line: [Pos2; 2], colors: [Color32; 2]) -> Stroke {
+    stroke(place, line, 1.25, [6.0, 11.0], colors.map(|color| color.gamma_multiply(0.7)))
+}
+
 fn stroke(place: Place, [from, to]: [Pos2; 2], width: f32, dash: [f32; 2], [color, halo]: [Color32; 2]) -> Stroke {
     let scale = place.pixels_per_point as f32;
     let px = |p: Pos2| {

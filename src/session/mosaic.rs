@@ -152,6 +152,22 @@ impl MosaicView {
         self.field_rect(a)?.intersect(self.field_rect(b)?)
     }
 
+    /// What lies between the fields of the selected seam where they were pulled apart: the shortest line across; `None`
+    /// where they meet, or nothing is known of the two.
+    pub fn selected_gap(&self) -> Option<(Point, Point)> {
+        let seam = self.selected_seam().filter(|s| s.status.is_some() && self.overlap(s.fields).is_none())?;
+        let (a, b) = (self.field_rect(seam.fields.0)?, self.field_rect(seam.fields.1)?);
+        // Along an axis in which both reach over the same stretch, the line lies in its middle.
+        let across = |a: [f64; 2], b: [f64; 2]| match (a[0].max(b[0]), a[1].min(b[1])) {
+            (start, end) if start <= end => ((start + end) / 2.0, (start + end) / 2.0),
+            _ if a[1] < b[0] => (a[1], b[0]),
+            _ => (a[0], b[1]),
+        };
+        let (ax, bx) = across([a.min.x, a.max.x], [b.min.x, b.max.x]);
+        let (ay, by) = across([a.min.y, a.max.y], [b.min.y, b.max.y]);
+        Some((Point::new(ax, ay), Point::new(bx, by)))
+    }
+
     /// What the view shows of a selected seam: its overlap with some of the fields around it.
     pub fn seam_frame(&self, fields: (u32, u32)) -> Option<Rect> {
         let overlap = self.overlap(fields).or_else(|| {

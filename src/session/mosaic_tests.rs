@@ -367,6 +367,34 @@ fn a_dragged_field_is_tied_to_the_neighbours_it_was_dropped_on() {
 }
 
 #[test]
+fn fields_that_were_pulled_apart_are_joined_by_a_line_while_their_seam_is_selected() {
+    let mut session = mosaic_session();
+    session.apply(Command::SetMotion(false));
+    let places = |at: Point| {
+        let mut places = places(Point::default());
+        places[5] = at;
+        places
+    };
+    let mut gap_at = |generation: u64, at: Point| {
+        let state = state(generation, &places(at), 50.0, MosaicPhase::Aligned, None);
+        session.pump(Event::Mosaic { set: SET, state });
+        mosaic(&mut session, MosaicCommand::SelectSeam(Some((4, 5))));
+        let gap = view(&session).selected_gap();
+        let origin = view(&session).positions()[4];
+        mosaic(&mut session, MosaicCommand::SelectSeam(None));
+        assert_eq!(view(&session).selected_gap(), None, "nothing is selected");
+        gap.map(|(a, b)| (a - origin, b - origin))
+    };
+    let side = f64::from(SIDE);
+    assert_eq!(gap_at(2, Point::new(1800.0, 900.0)), None, "they overlap");
+    let beside = gap_at(3, Point::new(900.0 + 3.0 * side, 1000.0));
+    let middle = (100.0 + side) / 2.0;
+    assert_eq!(beside, Some((Point::new(side, middle), Point::new(3.0 * side, middle))));
+    let above_left = gap_at(4, Point::new(900.0 - 2.0 * side, 900.0 - 2.0 * side));
+    assert_eq!(above_left, Some((Point::default(), Point::new(-side, -side))));
+}
+
+#[test]
 fn a_selected_seam_is_gone_to_and_its_fields_flicker_in_turn() {
     let mut session = mosaic_session();
     session.advance(5.0);
