@@ -383,6 +383,31 @@ fn ctrl_c_and_a_request_to_end_leave_nothing_behind() {
     }
 }
 
+#[test]
+fn ctrl_c_while_the_demo_is_painted_leaves_no_hidden_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("demo");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_microtome"));
+    command.arg("--cache-dir").arg(folder.path().join("cache")).args(["demo", "--no-window", "--dir"]).arg(&dir);
+    let child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
+    let begun = || {
+        let hidden = std::fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        hidden.flat_map(std::fs::read_dir).flatten().count() > 0
+    };
+    let started = Instant::now();
+    while !begun() {
+        assert!(started.elapsed() < PATIENCE, "it begins to paint");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    let running = Running { child, folder };
+    running.signal("-INT");
+    let Running { child, folder } = running;
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(names_in(&dir), Vec::<String>::new());
+    drop(folder);
+}
+
 /// Whether the file system has files without a name.
 #[cfg(target_os = "linux")]
 fn has_nameless_files(folder: &Path) -> bool {

@@ -235,10 +235,13 @@ fn image_number(set: &OpenSet, asked: u32, path: &Path) -> Result<u32> {
 
 fn demo(context: &Context, dir: Option<PathBuf>) -> Result<Vec<PathBuf>> {
     let dir = dir.unwrap_or_else(|| context.config.data_dir.join("demo"));
+    let cancel = interrupt::cancel_on_signal()?;
     let bar = progress::Progress::new(context.progress, "Painting the demo image");
     let mut progress = |done, total| bar.set(done, total);
-    let paths = crate::demo::write_demo(&dir, &mut progress, &mut |_| {}, &crate::pyramid::Cancel::default());
+    let paths = crate::demo::write_demo(&dir, &mut progress, &mut |_| {}, &cancel);
     bar.finish();
+    // A window may be next, and looks at no flag: Ctrl-C ends it at once, as a second one would have ended this.
+    cancel.cancel();
     paths
 }
 

@@ -1,5 +1,6 @@
 //! `bench stitch`: a field set of known truth, aligned, evened out and written, in seconds, bytes and pixels.
 
+use crate::cli::interrupt::cancel_on_signal;
 use crate::cli::stitch::{self, Job, StitchArgs};
 use crate::cli::{Context, progress::Progress};
 use crate::demo::{self, TRUTH_FILE};
@@ -26,9 +27,10 @@ const WRONG_PX: f64 = 1.0;
 
 /// Puts the field set `path` together from nothing, or the demo's, and reports what it took and how well it went.
 pub fn run(context: &Context, path: Option<&Path>) -> Result<serde_json::Value> {
+    let cancel = cancel_on_signal()?;
     let folder = match path {
         Some(path) => path.to_owned(),
-        None => demo_folder(context)?,
+        None => demo_folder(context, &cancel)?,
     };
     let truth = truth_of(&folder)?;
     let data_dir = &context.config.data_dir;
@@ -39,7 +41,7 @@ pub fn run(context: &Context, path: Option<&Path>) -> Result<serde_json::Value> 
     let args = StitchArgs::plain(folder.clone());
     catalogue::forget(&context.config.cache_dir, &folder.display().to_string())?;
     let pool = work_pool(context.config.threads)?;
-    let job = Job { context, args: &args, pool: &pool, cancel: &Cancel::default() };
+    let job = Job { context, args: &args, pool: &pool, cancel: &cancel };
 
     HEAP.reset_peak_usage();
     let whole = Stopwatch::start();
@@ -92,10 +94,10 @@ pub fn run(context: &Context, path: Option<&Path>) -> Result<serde_json::Value> 
 }
 
 /// The demo's field set, painted where it is not there yet.
-fn demo_folder(context: &Context) -> Result<PathBuf> {
+fn demo_folder(context: &Context, cancel: &Cancel) -> Result<PathBuf> {
     let progress = Progress::new(context.progress, "Painting the demo");
     let dir = context.config.data_dir.join("demo");
-    let painted = demo::write_demo_fields(&dir, &mut |done, total| progress.set(done, total), &Cancel::default());
+    let painted = demo::write_demo_fields(&dir, &mut |done, total| progress.set(done, total), cancel);
     progress.finish();
     painted
 }
