@@ -108,10 +108,10 @@ fn bands<'a>(
 pub fn packed_share(set: &OpenSet, plan: &ExportPlan) -> Result<Option<f64>> {
     let (ExportWhat::OmeTiff(samples) | ExportWhat::Raw(samples)) = &plan.what else { return Ok(None) };
     let bands = bands(set, set.frozen().as_ref(), plan.image.field, samples, &plan.path)?;
-    let options = |compression| OmeTiffOptions { compression, verify: false, original: Original::default() };
-    let packed = estimate(&*bands, &options(compression(samples)), &plan.path, &set.cancel)?;
-    let unpacked = estimate(&*bands, &options(TileCompression::None), &plan.path, &set.cancel)?;
-    Ok((unpacked.bytes > 0).then(|| packed.bytes as f64 / unpacked.bytes as f64))
+    let compression = compression(samples);
+    let options = OmeTiffOptions { compression, verify: false, original: Original::default() };
+    let packed = estimate(&*bands, &options, &plan.path, &set.cancel)?;
+    Ok((samples.bytes() > 0).then(|| packed.bytes as f64 / samples.bytes_with_levels()))
 }
 
 fn write_picture(tools: &ExportTools<'_>, plan: &PicturePlan) -> Result<()> {

@@ -7,13 +7,17 @@ use crate::export::band_source::BandSource;
 use crate::export::layout::SampleKind;
 use crate::export::square::cut;
 use crate::export::tile_encoder::{TileCompression, TileEncoder};
-use crate::geom::{PixelRect, Size};
+use crate::geom::PixelRect;
 use crate::pyramid::Cancel;
 use crate::store::{folder_of, free_disk_bytes};
 use std::path::Path;
 
-/// Places along each side of the image that are packed to see how small they get.
-const SAMPLES_A_SIDE: u32 = 3;
+/// Tiles along each side of the image that are packed to see how small they get: enough that tissue, what is around it and
+/// the edges of the image all have their share. Each is read and packed, which takes some milliseconds.
+const PLACES_A_SIDE: u32 = 8;
+/// From one row of places to the next the planes go on by so many: a prime, so that it is not the same planes that meet the
+/// same columns.
+const PLANES_A_ROW: u32 = 11;
 
 /// How large a file will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +28,7 @@ pub struct Estimate {
     pub worst_bytes: u64,
 }
 
-/// Says how large the file will be, from a few places of the first plane that are read and packed.
+/// Says how large the file will be, from a few tiles that are read and packed, all planes taking turns.
 ///
 /// A part that cannot be read is left out of the estimate; the export says so when it comes to it.
 pub fn estimate(source: &dyn BandSource, options: &OmeTiffOptions, path: &Path, cancel: &Cancel) -> Result<Estimate> {
@@ -38,44 +42,39 @@ pub fn estimate(source: &dyn BandSource, options: &OmeTiffOptions, path: &Path, 
     let mut encoder = TileEncoder::new(options.compression, image.layout, side, path)?;
     let (mut pixels, mut mask) = (Vec::new(), Vec::new());
     let mut square = vec![0; format.tile_bytes(side)];
-    let (mut packed_bytes, mut packed_tiles) = (0_u64, 0_u64);
+    let (mut packed_bytes, mut packed_px) = (0_u64, 0_u64);
     let planes = image.planes();
-    for (row, column) in (0..SAMPLES_A_SIDE).flat_map(|row| (0..SAMPLES_A_SIDE).map(move |column| (row, column))) {
+    // Of a small image a ninth is enough: an export that is quick anyway is not to wait for this.
+    let places = |size: u32| size.div_ceil(side).div_ceil(3).min(PLACES_A_SIDE);
+    let (across, down) = (places(image.size.width), places(image.size.height));
+    for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))) {
         cancel.check()?;
-        let units = |size: u32| size.div_ceil(2 * side);
-        let at =
-            |size: u32, n: u32| (u64::from(units(size)) * u64::from(2 * n + 1) / u64::from(2 * SAMPLES_A_SIDE)) as u32;
-        let (x, y) = (at(image.size.width, column) * 2 * side, at(image.size.height, row) * 2 * side);
-        let band = PixelRect::new(x, y, 2 * side, 2 * side).intersect(image.size.rect());
+        let at = |size: u32, n: u32, places: u32| {
+            (u64::from(size.div_ceil(side)) * u64::from(2 * n + 1) / u64::from(2 * places)) as u32 * side
+        };
+        let (x, y) = (at(image.size.width, column, across), at(image.size.height, row, down));
+        let band = PixelRect::new(x, y, side, side).intersect(image.size.rect());
         pixels.resize(band.size().area() as usize * bpp, 0);
         mask.resize(band.size().area() as usize, 0);
-        let plane = planes[(row * SAMPLES_A_SIDE + column) as usize % planes.len()];
+        let plane = planes[(row * PLANES_A_ROW + column) as usize % planes.len()];
         match source.read_band(plane, band, &mut pixels, &mut mask, cancel) {
             Ok(_) => {}
             Err(Error::Format { .. }) => continue,
             Err(error) => return Err(error),
         }
-        let stride = band.width as usize * bpp;
-        for (dy, dx) in [(0, 0), (0, side), (side, 0), (side, side)] {
-            if dx >= band.width || dy >= band.height {
-                continue;
-            }
-            let valid = Size::new((band.width - dx).min(side), (band.height - dy).min(side));
-            cut(&pixels[dy as usize * stride + dx as usize * bpp..], stride, valid, &mut square, side, bpp);
-            if image.layout.kind == SampleKind::Signed && image.layout.bits == 8 {
-                square.iter_mut().for_each(|v| *v ^= 0x80);
-            }
-            packed_bytes += encoder.encode(&square, path)?.len() as u64;
-            packed_tiles += 1;
+        cut(&pixels, band.width as usize * bpp, band.size(), &mut square, side, bpp);
+        if image.layout.kind == SampleKind::Signed && image.layout.bits == 8 {
+            square.iter_mut().for_each(|v| *v ^= 0x80);
         }
+        packed_bytes += encoder.encode(&square, path)?.len() as u64;
+        packed_px += band.size().area();
     }
-    if packed_tiles == 0 {
+    if packed_px == 0 {
         return Ok(Estimate { bytes: worst_bytes, worst_bytes });
     }
-    let levels = level_sizes(image.size, side);
-    let tiles = |size: &Size| u64::from(size.width.div_ceil(side)) * u64::from(size.height.div_ceil(side));
-    let all = levels.iter().map(tiles).sum::<u64>() * planes.len() as u64;
-    let bytes = (packed_bytes as f64 / packed_tiles as f64 * all as f64) as u64;
+    // What fills the tiles at an edge repeats it and packs to nearly nothing: pixels count, not tiles.
+    let all_px = level_sizes(image.size, side).iter().map(|size| size.area()).sum::<u64>() * planes.len() as u64;
+    let bytes = (packed_bytes as f64 / packed_px as f64 * all_px as f64) as u64;
     Ok(Estimate { bytes: bytes.min(worst_bytes), worst_bytes })
 }
 

@@ -145,8 +145,9 @@ impl Session {
     /// What the export will come to, roughly.
     pub fn export_estimate(&self, plan: &ExportPlan) -> ExportEstimate {
         let measured = self.export.as_ref().and_then(|panel| panel.measured.as_ref());
-        let share =
-            measured.filter(|(packing, _)| Packing::of(plan).as_ref() == Some(packing)).map(|(_, share)| *share);
+        let share = measured
+            .filter(|(packing, _)| Packing::of(plan).is_some_and(|now| packing.is_alike(&now)))
+            .map(|(_, s)| *s);
         ExportEstimate::of(plan, &self.settings.export, share)
     }
 
@@ -155,7 +156,7 @@ impl Session {
         let panel = self.export.as_ref().filter(|panel| panel.stage == ExportStage::Choosing)?;
         let plan = self.export_plan()?;
         let packing = Packing::of(&plan)?;
-        let known = panel.measured.as_ref().is_some_and(|(measured, _)| *measured == packing);
+        let known = panel.measured.as_ref().is_some_and(|(measured, _)| measured.holds_for(&packing));
         (!known).then_some((packing, plan))
     }
 

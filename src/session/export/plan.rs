@@ -9,6 +9,8 @@ use crate::session::{Folders, ImageId, OpenImage};
 use crate::view::{Camera, DisplaySettings, MagnifyFilter};
 use std::path::{Path, PathBuf};
 
+/// All reduced levels together, as a share of the full resolution: 1/4 + 1/16 + ...
+const LEVELS_SHARE: f64 = 1.0 / 3.0;
 /// What lies over a picture is meant for a screen of this many dots an inch.
 const SCREEN_DPI: f64 = 96.0;
 /// A picture is thought of as seen whole on a screen of this many points.
@@ -121,6 +123,11 @@ impl SamplesPlan {
     /// Bytes of samples at full resolution.
     pub fn bytes(&self) -> u64 {
         self.region.size().area().saturating_mul(self.bytes_per_px)
+    }
+
+    /// Bytes of samples at all levels, about.
+    pub fn bytes_with_levels(&self) -> f64 {
+        self.bytes() as f64 * (1.0 + LEVELS_SHARE)
     }
 }
 

@@ -166,7 +166,7 @@ fn holes_in_what_was_written_are_told() {
 }
 
 #[test]
-fn a_measured_packing_counts_for_every_region_and_not_for_another_packing() {
+fn a_measured_packing_counts_until_another_region_is_measured_and_not_for_another_packing() {
     let mut session = session(TileFormat::Gray16, 2);
     export(&mut session, ExportCommand::Open(Some(ExportPreset::RegionRaw)));
     export(&mut session, ExportCommand::SetRegion(PixelRect::new(0, 0, 1000, 1000)));
@@ -175,11 +175,17 @@ fn a_measured_packing_counts_for_every_region_and_not_for_another_packing() {
     session.export_measured(packing, 0.25);
     assert_eq!(bytes(&session), 1_000_000);
     assert!(session.export_to_measure().is_none());
+    export(&mut session, ExportCommand::SetRegion(PixelRect::new(50, 0, 1000, 1000)));
+    assert!(session.export_to_measure().is_none(), "nearly the same");
     export(&mut session, ExportCommand::SetRegion(PixelRect::new(0, 0, 2000, 1000)));
     assert_eq!(bytes(&session), 2_000_000);
+    let (packing, _) = session.export_to_measure().expect("half of it was never looked at");
+    session.export_measured(packing, 0.125);
+    assert_eq!(bytes(&session), 1_000_000);
     choose(&mut session, |c| c.compression = Compression::Zstd);
     assert!(session.export_to_measure().is_some());
-    assert_ne!(bytes(&session), 2_000_000);
+    let most = session.export_estimate(&session.export_plan().expect("a plan"));
+    assert!(most.is_most && most.bytes >= 8_000_000, "{most:?}");
     choose(&mut session, |c| c.preset = ExportPreset::ViewPicture);
     assert!(session.export_to_measure().is_none(), "pictures are not measured");
 }

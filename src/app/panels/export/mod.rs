@@ -126,12 +126,14 @@ fn start_ui(ui: &mut Ui, session: &Session, image: &OpenImage, push: &mut dyn Fn
                 let text = match &plan {
                     Some(plan) => {
                         let estimate = session.export_estimate(plan);
-                        format!("About {}, {}", words::bytes(estimate.bytes), words::duration(estimate.secs))
+                        let size = if estimate.is_most { "Up to" } else { "About" };
+                        format!("{size} {}, {}", words::bytes(estimate.bytes), words::duration(estimate.secs))
                     }
                     None if image.channels.is_empty() => "There is nothing to export".to_owned(),
                     None => "Choose at least one channel".to_owned(),
                 };
-                let hint = "Estimated from a few places of the image, and from the speed of the last export";
+                let hint =
+                    "From a few places of the image, or the most it can be, and from the speed of the last export";
                 ui.add(Label::new(text).truncate()).on_hover_text(hint);
             });
         });
