@@ -3,7 +3,7 @@
 //! Everything is a function of the place in pixels of 0.5 um, so any region can be drawn on its own.
 //! Distances are in pixels, negative inside.
 
-use super::noise::{cells, cloud, hash, lerp, noise, smoothstep, unit, unit_at};
+use super::noise::{MOST_NOISE, cells, cloud, hash, length, lerp, noise, smoothstep, unit, unit_at};
 use super::{HEIGHT, WIDTH};
 
 /// What the smooth part of the tissue is at one place.
@@ -30,6 +30,7 @@ const LATTICE: i32 = 8;
 
 /// The ground of a region, quick to look up.
 pub struct GroundMap {
+    follicles: Follicles,
     glands: Glands,
     x0: i32,
     y0: i32,
@@ -43,15 +44,16 @@ const MARGIN: i32 = NUCLEUS_REACH + 22;
 impl GroundMap {
     /// The ground from (x, y) over `side` pixels each way.
     pub fn new(x: i32, y: i32, side: i32) -> Self {
-        let glands = Glands::around(x, y, side);
+        let follicles = Follicles::around(x, y, side);
+        let glands = Glands::around(x, y, side, &follicles);
         let x0 = (x - MARGIN).div_euclid(LATTICE);
         let y0 = (y - MARGIN).div_euclid(LATTICE);
         let columns = (side + 2 * MARGIN) / LATTICE + 3;
         let points = (y0..y0 + columns)
             .flat_map(|row| (x0..x0 + columns).map(move |column| (column, row)))
-            .map(|(column, row)| ground_at((column * LATTICE) as f32, (row * LATTICE) as f32, &glands))
+            .map(|(column, row)| ground_at((column * LATTICE) as f32, (row * LATTICE) as f32, &follicles, &glands))
             .collect();
-        Self { glands, x0: x0 * LATTICE, y0: y0 * LATTICE, columns: columns as usize, points }
+        Self { follicles, glands, x0: x0 * LATTICE, y0: y0 * LATTICE, columns: columns as usize, points }
     }
 
     /// The ground at a place of the region.
@@ -83,10 +85,10 @@ impl GroundMap {
 }
 
 /// The ground at one place, computed in full.
-fn ground_at(x: f32, y: f32, glands: &Glands) -> Ground {
+fn ground_at(x: f32, y: f32, follicles: &Follicles, glands: &Glands) -> Ground {
     let edge = edge_at(x, y);
     let fat = fat_at(x, y);
-    let follicle = follicle_at(x, y);
+    let follicle = follicles.distance(x, y);
     let gland = glands.distance(x, y);
     let fibre = 0.78 * x
         + 0.62 * y
@@ -118,7 +120,7 @@ fn edge_at(x: f32, y: f32) -> f32 {
 
 /// Distance to fat, which fills one corner of the block.
 fn fat_at(x: f32, y: f32) -> f32 {
-    let corner = (x - WIDTH as f32 * 0.16).hypot((y - HEIGHT as f32 * 0.80) * 1.25) - 1450.0;
+    let corner = length(x - WIDTH as f32 * 0.16, (y - HEIGHT as f32 * 0.80) * 1.25) - 1450.0;
     corner + 420.0 * cloud(x / 900.0, y / 900.0, 10, 3)
 }
 
@@ -132,26 +134,68 @@ pub fn fat_wall_at(x: f32, y: f32) -> (f32, u32) {
 
 const FOLLICLE_SPACING: f32 = 2500.0;
 
-fn follicle_at(x: f32, y: f32) -> f32 {
-    let wx = x + 90.0 * noise(x / 420.0, y / 420.0, 20);
-    let wy = y + 90.0 * noise(x / 420.0, y / 420.0, 21);
-    let (cx, cy) = ((wx / FOLLICLE_SPACING).floor() as i32, (wy / FOLLICLE_SPACING).floor() as i32);
-    let mut least = 4000.0_f32;
-    for row in cy - 1..=cy + 1 {
-        for column in cx - 1..=cx + 1 {
-            if unit_at(column, row, 22) < 0.62 {
-                let px = (column as f32 + 0.25 + 0.5 * unit_at(column, row, 23)) * FOLLICLE_SPACING;
-                let py = (row as f32 + 0.25 + 0.5 * unit_at(column, row, 24)) * FOLLICLE_SPACING;
-                if fat_at(px, py) < 900.0 {
-                    continue;
-                }
-                let radius = 430.0 + 330.0 * unit_at(column, row, 25);
-                let squash = 0.8 + 0.4 * unit_at(column, row, 26);
-                least = least.min((wx - px).hypot((wy - py) * squash) - radius);
-            }
-        }
+/// How far the outline of a follicle is moved at most, in pixels.
+const FOLLICLE_WARP: f32 = 90.0;
+
+/// A lymph follicle: an ellipse before its outline is warped.
+#[derive(Debug, Clone, Copy)]
+struct Follicle {
+    x: f32,
+    y: f32,
+    radius: f32,
+    squash: f32,
+}
+
+/// The follicle of a cell of the follicle lattice, where there is one.
+fn follicle_of(column: i32, row: i32) -> Option<Follicle> {
+    if unit_at(column, row, 22) >= 0.62 {
+        return None;
     }
-    least
+    let x = (column as f32 + 0.25 + 0.5 * unit_at(column, row, 23)) * FOLLICLE_SPACING;
+    let y = (row as f32 + 0.25 + 0.5 * unit_at(column, row, 24)) * FOLLICLE_SPACING;
+    let radius = 430.0 + 330.0 * unit_at(column, row, 25);
+    let squash = 0.8 + 0.4 * unit_at(column, row, 26);
+    (fat_at(x, y) >= 900.0).then_some(Follicle { x, y, radius, squash })
+}
+
+/// The follicles that can matter to a region: each is worked out once, not for every place that asks.
+struct Follicles {
+    column0: i32,
+    row0: i32,
+    columns: i32,
+    follicles: Vec<Option<Follicle>>,
+}
+
+impl Follicles {
+    fn around(x: i32, y: i32, side: i32) -> Self {
+        // Every gland that can matter asks for the follicles around it.
+        let reach = glands_reach() + (2.0 * GLAND_SPACING + FOLLICLE_WARP * MOST_NOISE) as i32;
+        let cell = |v: i32| (v as f32 / FOLLICLE_SPACING).floor() as i32;
+        let (column0, row0) = (cell(x - reach) - 1, cell(y - reach) - 1);
+        let columns = cell(side + 2 * reach) + 4;
+        let follicles = (row0..row0 + columns)
+            .flat_map(|row| (column0..column0 + columns).map(move |column| follicle_of(column, row)))
+            .collect();
+        Self { column0, row0, columns, follicles }
+    }
+
+    fn get(&self, column: i32, row: i32) -> Option<&Follicle> {
+        let (c, r) = (column - self.column0, row - self.row0);
+        if c < 0 || r < 0 || c >= self.columns || r >= self.columns {
+            return None;
+        }
+        self.follicles[(r * self.columns + c) as usize].as_ref()
+    }
+
+    /// Distance to the boundary of the nearest follicle.
+    fn distance(&self, x: f32, y: f32) -> f32 {
+        let wx = x + FOLLICLE_WARP * noise(x / 420.0, y / 420.0, 20);
+        let wy = y + FOLLICLE_WARP * noise(x / 420.0, y / 420.0, 21);
+        let (cx, cy) = ((wx / FOLLICLE_SPACING).floor() as i32, (wy / FOLLICLE_SPACING).floor() as i32);
+        let around = (cy - 1..=cy + 1).flat_map(|row| (cx - 1..=cx + 1).map(move |column| (column, row)));
+        let follicles = around.filter_map(|(column, row)| self.get(column, row));
+        follicles.fold(4000.0, |least, f| least.min(length(wx - f.x, (wy - f.y) * f.squash) - f.radius))
+    }
 }
 
 /// A gland: an ellipse before its outline is warped.
@@ -171,8 +215,14 @@ const GLAND_SPACING: f32 = 345.0;
 /// How far the outline of a gland can be from its centre, in pixels.
 const GLAND_REACH: f32 = 330.0;
 
+/// How far outside a region its glands are known: a nucleus that shows may belong to a gland whose middle is
+/// [`GLAND_REACH`] away, and that gland's outline is warped and meets its neighbours'.
+fn glands_reach() -> i32 {
+    GLAND_REACH as i32 + MARGIN + 60
+}
+
 /// The gland of a cell of the gland lattice, where there is one.
-fn gland_of(column: i32, row: i32) -> Option<Gland> {
+fn gland_of(column: i32, row: i32, follicles: &Follicles) -> Option<Gland> {
     let h = hash(column, row, 30);
     // Every other row is moved by half, so that no streets run between them.
     let shift = 0.25 + 0.5 * (row & 1) as f32;
@@ -180,7 +230,7 @@ fn gland_of(column: i32, row: i32) -> Option<Gland> {
     let y = (row as f32 + 0.5 + 0.62 * (unit_at(column, row, 31) - 0.5)) * GLAND_SPACING;
     let wanted = cloud(x / 2700.0, y / 2700.0, 32, 2) + 0.30 * unit_at(column, row, 33);
     let edge = edge_at(x, y);
-    if wanted < -0.10 || edge > -230.0 || follicle_at(x, y) < 190.0 || fat_at(x, y) < 200.0 {
+    if wanted < -0.10 || edge > -230.0 || follicles.distance(x, y) < 190.0 || fat_at(x, y) < 200.0 {
         return None;
     }
     let long = 112.0 + 78.0 * unit_at(column, row, 34);
@@ -205,15 +255,13 @@ struct Glands {
 }
 
 impl Glands {
-    fn around(x: i32, y: i32, side: i32) -> Self {
-        // A nucleus that shows may belong to a gland whose middle is GLAND_REACH away, and that gland's outline is warped
-        // and meets its neighbours'.
-        let reach = GLAND_REACH as i32 + MARGIN + 60;
+    fn around(x: i32, y: i32, side: i32, follicles: &Follicles) -> Self {
+        let reach = glands_reach();
         let first = |v: i32| ((v - reach) as f32 / GLAND_SPACING).floor() as i32 - 1;
         let (column0, row0) = (first(x), first(y));
         let columns = (side + 2 * reach) / GLAND_SPACING as i32 + 4;
         let glands = (row0..row0 + columns)
-            .flat_map(|row| (column0..column0 + columns).map(move |column| gland_of(column, row)))
+            .flat_map(|row| (column0..column0 + columns).map(move |column| gland_of(column, row, follicles)))
             .collect();
         Self { column0, row0, columns, glands }
     }
@@ -238,7 +286,7 @@ impl Glands {
                     let (dx, dy) = (wx - gland.x, wy - gland.y);
                     let u = (dx * gland.cos + dy * gland.sin) / gland.long;
                     let v = (dy * gland.cos - dx * gland.sin) / gland.short;
-                    least = least.min((u.hypot(v) - 1.0) * gland.short);
+                    least = least.min((length(u, v) - 1.0) * gland.short);
                 }
             }
         }
@@ -303,7 +351,7 @@ pub fn nuclei_in(x: i32, y: i32, side: i32, map: &GroundMap) -> Vec<Nucleus> {
     for row in low(y)..high(y) {
         for column in low(x)..high(x) {
             if let Some(gland) = map.glands.get(column, row) {
-                line_gland(gland, &map.glands, (x, y, side), &mut nuclei);
+                line_gland(gland, map, (x, y, side), &mut nuclei);
             }
         }
     }
@@ -371,12 +419,22 @@ fn scattered_nucleus(column: i32, row: i32, map: &GroundMap, x: i32, y: i32, sid
 }
 
 /// Lines a gland with nuclei: in a row near its outer boundary, each pointing to the middle.
-fn line_gland(gland: &Gland, glands: &Glands, (x, y, side): (i32, i32, i32), nuclei: &mut Vec<Nucleus>) {
+fn line_gland(gland: &Gland, map: &GroundMap, (x, y, side): (i32, i32, i32), nuclei: &mut Vec<Nucleus>) {
+    let glands = &map.glands;
     let count = ((gland.long + gland.short) * std::f32::consts::PI / 8.3) as i32;
     for k in 0..count {
         let h = hash(k, gland.seed as i32, 90);
         let angle = std::f32::consts::TAU * (k as f32 + 0.5 * (unit(h) - 0.5)) / count as f32;
         let (cos, sin) = (angle.cos(), angle.sin());
+        // Most rays of a gland at the edge of the square lead away from it.
+        let (end_x, end_y) = (gland.x + cos * GLAND_REACH, gland.y + sin * GLAND_REACH);
+        let nearest = |from: f32, to: f32, start: i32| {
+            let middle = start as f32 + 0.5 * side as f32;
+            middle.clamp(from.min(to), from.max(to))
+        };
+        if !may_show(nearest(gland.x, end_x, x), nearest(gland.y, end_y, y), x, y, side) {
+            continue;
+        }
         // The boundary along this ray, by halving.
         let (mut inner, mut outer) = (30.0_f32, GLAND_REACH);
         if glands.distance(gland.x + cos * inner, gland.y + sin * inner) > 0.0 {
@@ -396,7 +454,7 @@ fn line_gland(gland: &Gland, glands: &Glands, (x, y, side): (i32, i32, i32), nuc
         if !may_show(px, py, x, y, side) {
             continue;
         }
-        let ground = ground_at(px, py, glands);
+        let ground = ground_at(px, py, &map.follicles, glands);
         if !(-32.0..-4.0).contains(&ground.gland) {
             continue;
         }

@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Raised whenever the pictures change, so that a folder of older ones is not taken for these.
-pub const DEMO_EPOCH: u32 = 2;
+pub const DEMO_EPOCH: u32 = 3;
 
 /// Columns of each picture.
 const WIDTH: u32 = 12_000;

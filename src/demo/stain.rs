@@ -1,7 +1,7 @@
 //! Draws a region of the imagined tissue as a microscope would see it.
 
 use super::anatomy::{Cell, Ground, GroundMap, Nucleus, fat_wall_at, nuclei_in};
-use super::noise::{cells, hash, hump, lerp, noise, smoothstep, unit};
+use super::noise::{MOST_NOISE, cells, hash, hump, length, lerp, noise, smoothstep, unit};
 
 /// Optical density of one part haematoxylin in red, green and blue light: a blue violet.
 const HAEMATOXYLIN: [f32; 3] = [0.72, 0.84, 0.36];
@@ -49,14 +49,16 @@ impl Layer {
     }
 }
 
-/// Calls `draw` for every pixel of the square that lies within `reach` of a nucleus: with the pixel, and the place in the
-/// nucleus's own axes.
-fn over_nucleus(n: &Nucleus, square: Square, reach: f32, mut draw: impl FnMut(i32, i32, f32, f32)) {
+/// Calls `draw` for every pixel of the square that may lie in an ellipse around a nucleus, of so many pixels along it and
+/// across: with the pixel, and the place in the nucleus's own axes.
+fn over_nucleus(n: &Nucleus, square: Square, [long, short]: [f32; 2], mut draw: impl FnMut(i32, i32, f32, f32)) {
     let Square { x, y, dx: moved_x, dy: moved_y, side } = square;
-    let left = ((n.x - moved_x - reach).floor() as i32).max(x);
-    let right = ((n.x - moved_x + reach).ceil() as i32).min(x + side);
-    let top = ((n.y - moved_y - reach).floor() as i32).max(y);
-    let bottom = ((n.y - moved_y + reach).ceil() as i32).min(y + side);
+    // Nuclei are many and some are thin: what lies in the box around one costs more than all else.
+    let (half_width, half_height) = (length(long * n.cos, short * n.sin), length(long * n.sin, short * n.cos));
+    let left = ((n.x - moved_x - half_width - 0.5).floor() as i32).max(x);
+    let right = ((n.x - moved_x + half_width + 0.5).ceil() as i32).min(x + side);
+    let top = ((n.y - moved_y - half_height - 0.5).floor() as i32).max(y);
+    let bottom = ((n.y - moved_y + half_height + 0.5).ceil() as i32).min(y + side);
     for py in top..bottom {
         for px in left..right {
             let (dx, dy) = (px as f32 + moved_x + 0.5 - n.x, py as f32 + moved_y + 0.5 - n.y);
@@ -65,10 +67,24 @@ fn over_nucleus(n: &Nucleus, square: Square, reach: f32, mut draw: impl FnMut(i3
     }
 }
 
-/// How far out in a nucleus a place in its axes is: 1 on its outline, which is not quite an ellipse.
-fn outwardness(n: &Nucleus, along: f32, across: f32) -> f32 {
-    let wobble = 0.16 * noise(along * 0.16 + (n.seed & 0xfff) as f32, across * 0.16, 100);
-    (along / n.long).hypot(across / n.short) + wobble
+/// How much the outline of a nucleus wobbles, as a share of its size.
+const WOBBLE: f32 = 0.16;
+
+/// The half axes of the ellipse that holds every place of a nucleus whose [`outwardness`] is less than `most`.
+fn half_axes(n: &Nucleus, most: f32) -> [f32; 2] {
+    [n.long, n.short].map(|half| half * (most + WOBBLE * MOST_NOISE))
+}
+
+/// How far out in a nucleus a place in its axes is: 1 on its outline, which is not quite an ellipse. `None` where that is
+/// `most` or more.
+fn outwardness(n: &Nucleus, along: f32, across: f32, most: f32) -> Option<f32> {
+    let plain = length(along / n.long, across / n.short);
+    // Most places around a nucleus are far out, whatever their wobble.
+    if plain >= most + WOBBLE * MOST_NOISE {
+        return None;
+    }
+    let wobble = WOBBLE * noise(along * 0.16 + (n.seed & 0xfff) as f32, across * 0.16, 100);
+    Some(plain + wobble).filter(|r| *r < most)
 }
 
 /// The square of `side` pixels from (x, y), stained with haematoxylin and eosin: RGB rows into `out`.
@@ -104,17 +120,15 @@ fn stain_nucleus(n: &Nucleus, x: i32, y: i32, side: i32, chromatin: &mut Layer) 
         Cell::Germinal => (0.25 + 0.18 * own, 0.55),
     };
     let blur = 0.9 / n.short;
-    over_nucleus(n, Square::whole(x, y, side), n.long * 1.2 + 2.0, |px, py, along, across| {
-        let r = outwardness(n, along, across);
-        if r > 1.0 + blur {
-            return;
-        }
+    over_nucleus(n, Square::whole(x, y, side), half_axes(n, 1.0 + blur), |px, py, along, across| {
+        // At its end nothing is left of the chromatin.
+        let Some(r) = outwardness(n, along, across, 1.0 + blur) else { return };
         let (fx, fy) = ((x + px) as f32, (y + py) as f32);
         let grains = noise(fx * 0.36, fy * 0.36, 101) + 0.6 * noise(fx * 0.8, fy * 0.8, 102);
         let rim = if n.cell == Cell::Germinal { 0.55 } else { 0.3 } * hump(r - 0.88, 0.3);
         let nucleolus = if n.cell == Cell::Germinal || n.cell == Cell::Epithelial {
             let (ox, oy) = (n.long * 0.3 * (own - 0.5), n.short * 0.5 * (own - 0.4));
-            0.7 * hump((along - ox).hypot(across - oy), 2.2)
+            0.7 * hump(length(along - ox, across - oy), 2.2)
         } else {
             0.0
         };
@@ -223,12 +237,12 @@ pub fn over_light(square: Square, mut put: impl FnMut(i32, i32, [f32; CHANNELS])
     for n in nuclei_in(x, y, side + 1, &map) {
         light_nucleus(&n, square, &mut dapi, &mut cd3, &mut ki67);
     }
+    let glow = GlowMap::new(x, y, side, &map);
     for row in 0..side {
         for column in 0..side {
             let (fx, fy) = ((x + column) as f32 + dx + 0.5, (y + row) as f32 + dy + 0.5);
-            let ground = map.at(fx, fy);
             let at = (row * side + column) as usize;
-            let light = glow(&ground, fx, fy);
+            let light = glow.at(fx, fy);
             let nuclear = dapi.amounts[at].min(1.0);
             put(
                 column,
@@ -241,6 +255,46 @@ pub fn over_light(square: Square, mut put: impl FnMut(i32, i32, [f32; CHANNELS])
                 ],
             );
         }
+    }
+}
+
+/// Spacing of the lattice on which [`Glow`] is computed, in pixels; between its points it is interpolated. The eye does not
+/// tell: what it shows is out of focus under any objective.
+const GLOW_LATTICE: i32 = 2;
+
+/// The glow of a square, quick to look up.
+struct GlowMap {
+    x0: i32,
+    y0: i32,
+    columns: usize,
+    points: Vec<Glow>,
+}
+
+impl GlowMap {
+    /// The glow from (x, y) over `side` pixels each way, and a pixel more.
+    fn new(x: i32, y: i32, side: i32, map: &GroundMap) -> Self {
+        let (x0, y0) = (x.div_euclid(GLOW_LATTICE), y.div_euclid(GLOW_LATTICE));
+        let columns = side / GLOW_LATTICE + 3;
+        let points = (y0..y0 + columns)
+            .flat_map(|row| (x0..x0 + columns).map(move |column| (column, row)))
+            .map(|(column, row)| {
+                let (x, y) = ((column * GLOW_LATTICE) as f32, (row * GLOW_LATTICE) as f32);
+                glow(&map.at(x, y), x, y)
+            })
+            .collect();
+        Self { x0: x0 * GLOW_LATTICE, y0: y0 * GLOW_LATTICE, columns: columns as usize, points }
+    }
+
+    fn at(&self, x: f32, y: f32) -> Glow {
+        let spacing = GLOW_LATTICE as f32;
+        let (fx, fy) = ((x - self.x0 as f32) / spacing, (y - self.y0 as f32) / spacing);
+        let (cx, cy) = (fx as usize, fy as usize);
+        let (u, v) = (fx - cx as f32, fy - cy as f32);
+        let i = cy * self.columns + cx;
+        let (a, b) = (&self.points[i], &self.points[i + 1]);
+        let (c, d) = (&self.points[i + self.columns], &self.points[i + self.columns + 1]);
+        let mix = |f: fn(&Glow) -> f32| lerp(lerp(f(a), f(b), u), lerp(f(c), f(d), u), v);
+        Glow { matrix: mix(|g| g.matrix), keratin: mix(|g| g.keratin) }
     }
 }
 
@@ -266,12 +320,14 @@ fn glow(ground: &Ground, x: f32, y: f32) -> Glow {
         keratin = lining * (0.42 + 0.22 * noise(x * 0.09, y * 0.09, 161) + 0.30 * hump(border, 0.3) + 0.45 * apical);
         keratin *= 0.75 + 0.4 * noise(x / 420.0, y / 420.0, 162);
     }
-    let along = (0.62 * x - 0.78 * y) * 0.011;
-    let strands =
-        0.50 + 0.55 * noise(ground.fibre * 0.052, along, 121) + 0.25 * noise(ground.fibre * 0.21, along * 2.7, 122);
-    let mut matrix = strands.max(0.0)
-        * smoothstep(-2.0, 4.0, ground.gland)
-        * lerp(0.35, 1.0, smoothstep(-40.0, 120.0, ground.follicle));
+    let mut matrix = 0.0;
+    let stroma = smoothstep(-2.0, 4.0, ground.gland);
+    if stroma > 0.0 {
+        let along = (0.62 * x - 0.78 * y) * 0.011;
+        let bundle = noise(ground.fibre * 0.052, along, 121);
+        let strands = 0.50 + 0.55 * bundle + 0.25 * noise(ground.fibre * 0.21, along * 2.7, 122);
+        matrix = strands.max(0.0) * stroma * lerp(0.35, 1.0, smoothstep(-40.0, 120.0, ground.follicle));
+    }
     if ground.fat < 20.0 {
         let (border, _) = fat_wall_at(x, y);
         let inner = smoothstep(20.0, -20.0, ground.fat);
@@ -279,6 +335,12 @@ fn glow(ground: &Ground, x: f32, y: f32) -> Glow {
     }
     Glow { matrix: matrix * present, keratin: keratin.max(0.0) * present }
 }
+
+/// The light of a nucleus ends at this [`outwardness`].
+const BODY: f32 = 1.3;
+
+/// The light of a T cell's membrane ends so far outside it, in pixels.
+const RING: f32 = 7.0;
 
 fn light_nucleus(n: &Nucleus, square: Square, dapi: &mut Layer, cd3: &mut Layer, ki67: &mut Layer) {
     let own = unit(n.seed.rotate_left(7));
@@ -302,9 +364,12 @@ fn light_nucleus(n: &Nucleus, square: Square, dapi: &mut Layer, cd3: &mut Layer,
     let proliferates = unit(n.seed.rotate_left(23)) < dividing;
     let (strength, membrane) = (0.55 + 0.6 * unit(n.seed.rotate_left(17)), n.short + 2.1);
     let place = |px: i32, py: i32| ((square.x + px) as f32 + square.dx, (square.y + py) as f32 + square.dy);
-    over_nucleus(n, square, n.long * 1.35 + 5.0, |px, py, along, across| {
-        let r = outwardness(n, along, across);
-        if r < 1.3 {
+    let mut reach = half_axes(n, BODY);
+    if t_cell {
+        reach = reach.map(|half| half.max(membrane + RING));
+    }
+    over_nucleus(n, square, reach, |px, py, along, across| {
+        if let Some(r) = outwardness(n, along, across, BODY) {
             let (fx, fy) = place(px, py);
             let grains = 1.0 + 0.30 * noise(fx * 0.3, fy * 0.3, 101);
             let body = smoothstep(1.28, 0.55, r) * grains;
@@ -314,10 +379,14 @@ fn light_nucleus(n: &Nucleus, square: Square, dapi: &mut Layer, cd3: &mut Layer,
             }
         }
         if t_cell {
-            let out = along.hypot(across) - membrane;
+            let out = length(along, across) - membrane;
+            // So far out the ring ends.
+            if out >= RING {
+                return;
+            }
             let (fx, fy) = place(px, py);
             let patches = 0.8 + 0.45 * noise(fx * 0.17, fy * 0.17, 173);
-            let ring = 0.75 * hump(out, 3.2) + 0.30 * smoothstep(7.0, -4.0, out);
+            let ring = 0.75 * hump(out, 3.2) + 0.30 * smoothstep(RING, -4.0, out);
             cd3.raise(px, py, strength * patches * ring);
         }
     });
