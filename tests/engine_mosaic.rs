@@ -1,5 +1,6 @@
 //! A folder of fields in the engine: opened, shown, aligned, decided about, and opened again.
 
+use microtome::demo::demo_folder;
 use microtome::engine::{
     Engine, EngineConfig, Event, LoadedPositions, MosaicEdits, MosaicPhase, MosaicState, MosaicStep, MosaicWatch,
     OpenAs, OpenSet, OpenedSet, Opening, work_pool,
@@ -13,6 +14,7 @@ use microtome::pixels::TileFormat;
 use microtome::pyramid::{Cancel, Coverage, PlaneId, SetId, TileKey, TilePixels};
 use microtome::stitch::solve::Hand;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -312,21 +314,26 @@ impl MosaicWatch for Faulty {
     fn problem(&self, _: &Error) {}
 }
 
-#[test]
-fn a_fault_ends_an_alignment_and_the_mosaic_says_so() {
-    let (folder, scan) = scan();
+/// A folder of fields as a set that no engine works on.
+fn open_by_hand(folder: &Path, scan: &Path) -> OpenSet {
     let config = EngineConfig {
-        cache_dir: folder.path().join("cache"),
-        data_dir: folder.path().join("data"),
+        cache_dir: folder.join("cache"),
+        data_dir: folder.join("data"),
         cache_limit_bytes: 1 << 30,
         threads: 2,
         no_cache: true,
     };
-    let resolved = image_set::resolve(&scan).expect("found");
+    let resolved = image_set::resolve(scan).expect("found");
     let [Entry::Fields(fields)] = &resolved.entries[..] else { panic!("one mosaic: {:?}", resolved.entries) };
     let quota = config.quota().expect("a cache");
     let how = Opening { id: SetId(1), quota: &quota, persist: config.persist() };
-    let set = OpenSet::open_fields(&how, fields, "f".into(), MosaicEdits::default(), false).expect("opens");
+    OpenSet::open_fields(&how, fields, "f".into(), MosaicEdits::default(), false).expect("opens")
+}
+
+#[test]
+fn a_fault_ends_an_alignment_and_the_mosaic_says_so() {
+    let (folder, scan) = scan();
+    let set = open_by_hand(folder.path(), &scan);
     let mosaic = set.mosaic.as_ref().expect("a mosaic");
     let pool = work_pool(2).expect("a pool");
     let serve = || mosaic.serve(&set.pyramid, &pool, &Faulty);
@@ -447,18 +454,7 @@ impl MosaicWatch for Impatient {
 #[test]
 fn a_cancelled_alignment_leaves_the_layout_and_is_not_begun_again_by_itself() {
     let (folder, scan) = scan();
-    let config = EngineConfig {
-        cache_dir: folder.path().join("cache"),
-        data_dir: folder.path().join("data"),
-        cache_limit_bytes: 1 << 30,
-        threads: 2,
-        no_cache: true,
-    };
-    let resolved = image_set::resolve(&scan).expect("found");
-    let [Entry::Fields(fields)] = &resolved.entries[..] else { panic!("one mosaic: {:?}", resolved.entries) };
-    let quota = config.quota().expect("a cache");
-    let how = Opening { id: SetId(1), quota: &quota, persist: config.persist() };
-    let set = OpenSet::open_fields(&how, fields, "f".into(), MosaicEdits::default(), false).expect("opens");
+    let set = open_by_hand(folder.path(), &scan);
     let mosaic = set.mosaic.as_ref().expect("a mosaic");
     let (pool, watch) = (work_pool(2).expect("threads"), Impatient::default());
     mosaic.serve(&set.pyramid, &pool, &watch);
@@ -534,7 +530,7 @@ fn a_mosaic_gets_a_thumbnail_of_what_its_fields_cover() {
 #[test]
 fn the_demos_fields_are_open_and_aligned_before_its_slides_are_painted() {
     let (folder, _) = scan();
-    let demo = folder.path().join("data/demo");
+    let demo = demo_folder(&folder.path().join("data"));
     // Some fields are there already, so that the test need not wait until they are painted.
     write_fields(&demo.join("demo-fields"));
     let mut bench = Bench::new(folder.path());
@@ -564,4 +560,44 @@ fn what_is_no_image_is_not_to_be_tried_again_and_what_is_gone_is() {
         });
         assert_eq!(try_again, expected, "{}", path.display());
     }
+}
+
+/// Calls the measuring of the light off as soon as it says something.
+#[derive(Default)]
+struct InTheDark {
+    begun: Mutex<Vec<Cancel>>,
+    words_of_light: AtomicUsize,
+}
+
+impl MosaicWatch for InTheDark {
+    fn begin(&self) -> Cancel {
+        let cancel = Cancel::default();
+        self.begun.lock().expect("no panic").push(cancel.clone());
+        cancel
+    }
+
+    fn progress(&self, step: MosaicStep, _: u64, _: u64) -> Result<()> {
+        if step == MosaicStep::Light {
+            self.words_of_light.fetch_add(1, Ordering::Relaxed);
+            self.begun.lock().expect("no panic").iter().for_each(Cancel::cancel);
+        }
+        Ok(())
+    }
+
+    fn end(&self, _: Result<()>) {}
+
+    fn changed(&self, _: &Arc<MosaicState>) {}
+
+    fn problem(&self, _: &Error) {}
+}
+
+#[test]
+fn measuring_the_light_stops_at_once_when_it_is_called_off() {
+    let (folder, scan) = scan();
+    let set = open_by_hand(folder.path(), &scan);
+    let mosaic = set.mosaic.as_ref().expect("a mosaic");
+    let watch = InTheDark::default();
+    mosaic.serve(&set.pyramid, &work_pool(2).expect("a pool"), &watch);
+    assert_eq!(mosaic.state().phase, MosaicPhase::Aligned);
+    assert_eq!(watch.words_of_light.load(Ordering::Relaxed), 1);
 }

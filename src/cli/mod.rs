@@ -234,7 +234,7 @@ fn image_number(set: &OpenSet, asked: u32, path: &Path) -> Result<u32> {
 }
 
 fn demo(context: &Context, dir: Option<PathBuf>) -> Result<Vec<PathBuf>> {
-    let dir = dir.unwrap_or_else(|| context.config.data_dir.join("demo"));
+    let dir = dir.unwrap_or_else(|| crate::demo::demo_folder(&context.config.data_dir));
     let cancel = interrupt::cancel_on_signal()?;
     let bar = progress::Progress::new(context.progress, "Painting the demo image");
     let mut progress = |done, total| bar.set(done, total);

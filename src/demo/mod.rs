@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Raised whenever the pictures change, so that a folder of older ones is not taken for these.
-pub const DEMO_EPOCH: u32 = 3;
+const DEMO_EPOCH: u32 = 3;
 
 /// Columns of each picture.
 const WIDTH: u32 = 12_000;
@@ -117,6 +117,11 @@ impl DemoKind {
 
 /// The folder of the field set.
 const FIELDS_NAME: &str = "demo-fields";
+
+/// The folder of the demo among the program's own files.
+pub fn demo_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join(format!("demo-{DEMO_EPOCH}"))
+}
 
 /// Where the parts of a demo in `dir` lie: the field set, then the pictures in the order of [`DemoKind::ALL`].
 pub fn demo_paths(dir: &Path) -> Vec<PathBuf> {

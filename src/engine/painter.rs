@@ -4,7 +4,7 @@
 
 use super::threads::{PROGRESS_INTERVAL, YIELD, contained, work_pool};
 use super::{Event, Shared};
-use crate::demo::write_demo;
+use crate::demo::{demo_folder, write_demo};
 use crate::error::Result;
 use crate::pyramid::Cancel;
 use parking_lot::{Condvar, Mutex};
@@ -100,7 +100,7 @@ fn paint(shared: &Shared, cancel: &Cancel, told: &mut (dyn FnMut(u64, u64) + Sen
             wait_until_open(shared, path, cancel);
         }
     };
-    pool.install(|| write_demo(&shared.config.data_dir.join("demo"), &mut progress, &mut ready, cancel)).map(drop)
+    pool.install(|| write_demo(&demo_folder(&shared.config.data_dir), &mut progress, &mut ready, cancel)).map(drop)
 }
 
 /// Waits a moment until a window has opened a path.

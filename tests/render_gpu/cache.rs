@@ -31,13 +31,16 @@ fn gutters_are_the_same_in_whatever_order_neighbours_come() {
         let reference = image.snapshot(&mut gpu, &view, &display, size);
         let orders = orders();
         assert_eq!(orders.len(), 24);
-        for order in orders {
+        for (order, in_one_frame) in orders.into_iter().flat_map(|order| [(order, true), (order, false)]) {
             gpu.renderer.remove_set(SET);
             for tile in order {
                 image.upload(&mut gpu, image.keys(0, 0)[tile]);
+                if !in_one_frame {
+                    image.window(&mut gpu, &view, &display, size, 0.0);
+                }
             }
             let picture = image.window(&mut gpu, &view, &display, size, 0.0);
-            assert!(picture.rgba == reference.rgba, "{format:?} in the order {order:?}");
+            assert!(picture.rgba == reference.rgba, "{format:?} in the order {order:?}, in one frame: {in_one_frame}");
         }
     }
 }
@@ -210,4 +213,21 @@ fn an_upload_says_what_it_wrote() {
     let keys = image.keys(0, 0);
     assert_eq!(gpu.renderer.upload(&image.tile(keys[0]), 0.0), Upload::Done { bytes: TILE_BYTES_128 });
     assert_eq!(gpu.renderer.upload(&image.tile(keys[1]), 0.0), Upload::Done { bytes: TILE_BYTES_128 });
+}
+
+#[test]
+fn more_than_a_frame_uploads_is_all_there_in_the_next() {
+    let Some(mut gpu) = gpu(RenderLimits::default()) else { return };
+    // Thirteen mebibytes of tiles: some are sent before any frame is drawn.
+    let image = Synthetic::noise16(Size::new(2600, 2500), 256);
+    let display = image.display();
+    let view = camera(Point::new(1300.0, 1250.0), 0.9, 0.0);
+    let size = Size::new(700, 600);
+    let reference = image.snapshot(&mut gpu, &view, &display, size);
+    gpu.renderer.remove_set(SET);
+    for key in image.keys(0, 0) {
+        image.upload(&mut gpu, key);
+    }
+    let picture = image.window(&mut gpu, &view, &display, size, 0.0);
+    assert!(picture.rgba == reference.rgba);
 }

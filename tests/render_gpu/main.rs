@@ -8,3 +8,4 @@ mod exact;
 mod mosaic;
 mod reference;
 mod resample;
+mod strokes;

@@ -7,7 +7,9 @@ use microtome::pixels::{PixelType, TileFormat};
 use microtome::pyramid::{
     Calibration, ChannelInfo, ChannelRole, Coverage, Gaps, ImageInfo, PlaneId, SetId, TileKey, TilePixels, level_plan,
 };
-use microtome::render::{CanvasId, Fetched, Frame, RenderLimits, SnapshotRequest, TileRenderer, Upload};
+use microtome::render::{
+    CanvasId, Fetched, Frame, RenderLimits, SnapshotRequest, Stroke, StrokesId, TileRenderer, Upload,
+};
 use microtome::view::{Camera, DisplaySettings, Scene, SceneRequest, scene};
 use std::sync::Arc;
 
@@ -164,7 +166,26 @@ impl Synthetic {
 impl Gpu {
     /// Prepares a frame and paints it the way a window does, into a target of the renderer's format.
     pub fn paint(&mut self, format: wgpu::TextureFormat, frame: &Frame<'_>) -> Picture {
-        let size = frame.viewport;
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.renderer.prepare(&mut encoder, CanvasId(0), frame);
+        self.painted(encoder, format, frame.viewport, |renderer, pass| renderer.paint(pass, CanvasId(0)))
+    }
+
+    /// Paints strokes over black.
+    pub fn paint_strokes(&mut self, size: Size, strokes: &[Stroke]) -> Picture {
+        let encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.renderer.set_strokes(StrokesId(0), size, strokes);
+        self.painted(encoder, TARGET, size, |renderer, pass| renderer.paint_strokes(pass, StrokesId(0)))
+    }
+
+    /// What a pass over a black target comes to.
+    fn painted(
+        &mut self,
+        mut encoder: wgpu::CommandEncoder,
+        format: wgpu::TextureFormat,
+        size: Size,
+        draw: impl FnOnce(&TileRenderer, &mut wgpu::RenderPass<'_>),
+    ) -> Picture {
         let extent = wgpu::Extent3d { width: size.width, height: size.height, depth_or_array_layers: 1 };
         let target = self.device.create_texture(&wgpu::TextureDescriptor {
             label: None,
@@ -183,8 +204,6 @@ impl Gpu {
             usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
             mapped_at_creation: false,
         });
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.renderer.prepare(&mut encoder, CanvasId(0), frame);
         {
             let view = target.create_view(&wgpu::TextureViewDescriptor::default());
             let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
@@ -192,11 +211,14 @@ impl Gpu {
                     view: &view,
                     depth_slice: None,
                     resolve_target: None,
-                    ops: wgpu::Operations { load: wgpu::LoadOp::Clear(wgpu::Color::RED), store: wgpu::StoreOp::Store },
+                    ops: wgpu::Operations {
+                        load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
+                        store: wgpu::StoreOp::Store,
+                    },
                 })],
                 ..Default::default()
             });
-            self.renderer.paint(&mut pass, CanvasId(0));
+            draw(&self.renderer, &mut pass);
         }
         let layout =
             wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(pitch), rows_per_image: Some(size.height) };

@@ -96,7 +96,7 @@ pub fn run(context: &Context, path: Option<&Path>) -> Result<serde_json::Value> 
 /// The demo's field set, painted where it is not there yet.
 fn demo_folder(context: &Context, cancel: &Cancel) -> Result<PathBuf> {
     let progress = Progress::new(context.progress, "Painting the demo");
-    let dir = context.config.data_dir.join("demo");
+    let dir = crate::demo::demo_folder(&context.config.data_dir);
     let painted = demo::write_demo_fields(&dir, &mut |done, total| progress.set(done, total), cancel);
     progress.finish();
     painted
