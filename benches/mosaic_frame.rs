@@ -129,7 +129,7 @@ impl Show {
         self.renderer.prepare(&mut encoder, CanvasId(0), &frame);
         self.queue.submit([encoder.finish()]);
         if let Some(awaited) = &scenes.awaited {
-            self.renderer.keep(SET, awaited);
+            self.renderer.keep(SET, awaited.quads.iter().map(|quad| quad.key));
         }
     }
 

@@ -91,7 +91,8 @@
 //!
 //! # Threads
 //!
-//! The UI thread owns the session and the renderer and takes one lock, to swap the wish list.
+//! The UI thread owns the session and the renderer and takes one lock, to swap the wish list and to hand back the tiles that
+//! are on the GPU: a loader lets go of their memory. All other threads run at a lower priority than the window's.
 //! `opener`, `errands`, `aligner`, `filler`, `exporter`, `painter`, `settings` and up to four `tile-loader-N` belong to
 //! the engine, with a pool of `work-N` at low priority that gives way to loaders between units.
 //! Workers get [`std::sync::Arc`]s to frozen data and return values; a panic is caught at the job's edge.
@@ -109,6 +110,11 @@
 //!   something is to be seen after a few fields, not after hundreds.
 //! - On an adapter that draws with the processor, a view that only becomes more complete is drawn ten times a second, and
 //!   tiles do not fade in: every frame takes time from decoding.
+//! - A slab's pages are unmapped before they are written out, not after: the system takes a mapped page from every processor
+//!   by an interrupt of its own, tens of thousands a second while a mosaic is decoded, and the window felt each of them.
+//! - Tiles wait in staging buffers for the frame that copies them, with the gutters that follow from all that came with
+//!   them; what a frame records for the canvas is submitted at its end.
+//! - The lines over a mosaic are instances in a shader ([`render::Stroke`]), not shapes of the user interface.
 //! - Headers of many files are read by scoped threads of the recogniser, not by the pool: it runs before there is a set.
 
 pub mod app;

@@ -102,7 +102,7 @@ impl Overlay {
         for &field in fields {
             let Some(corners) = self.corners(view, field).filter(|c| self.is_seen(c)) else { continue };
             if (corners[1] - corners[0]).length().min((corners[2] - corners[1]).length()) < LEAST_FIELD {
-                break;
+                continue;
             }
             lines.extend((0..4).map(|n| plain_line(self.place, [corners[n], corners[(n + 1) % 4]], 1.0, color)));
         }

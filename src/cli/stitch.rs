@@ -436,8 +436,8 @@ fn say_outcome(stitched: &Stitched, is_one_of_several: bool) {
             };
             let alone = match report.accepted_alone {
                 0 => String::new(),
-                1 => "; 1 of them alone holds what it joins, with nothing to disagree with".to_owned(),
-                n => format!("; {n} of them alone hold what they join, with nothing to disagree with"),
+                1 => "; 1 of them alone holds what it joins, with no other to disagree with".to_owned(),
+                n => format!("; {n} of them alone hold what they join, with no other to disagree with"),
             };
             let disagree = match (report.residual_p50_px, report.residual_p95_px) {
                 (Some(p50), Some(p95)) => format!(", they disagree by {} (median) and {} (95 %)", px(p50), px(p95)),

@@ -137,6 +137,7 @@ impl WishList {
     /// twenty milliseconds.
     pub fn spend(&self, mut tiles: Vec<Arc<TilePixels>>) {
         self.state.lock().spent.append(&mut tiles);
+        self.changed.notify_all();
     }
 
     /// Waits for something to do.

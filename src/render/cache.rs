@@ -134,7 +134,6 @@ pub(super) struct TileCache {
 
 /// A tile on its way to the GPU.
 struct Fresh {
-    owner: Owner,
     place: Place,
     /// Of [`Resident::written`].
     written: u64,
@@ -307,8 +306,6 @@ impl TileCache {
         if self.is_outdone(pixels) {
             return Upload::Done { bytes: 0 };
         }
-        let whole = Size::new(pixels.side + 2, pixels.side + 2);
-        let Some(mut rows) = self.staging.rows(whole, texel_bytes(pixels.format)) else { return Upload::NoRoom };
         let old = self.place(&owner).filter(|place| self.kind_of(*place) == Some(kind));
         let (place, since_secs, pinned) = match old {
             Some(place) => {
@@ -322,6 +319,17 @@ impl TileCache {
                     None => return Upload::NoRoom,
                 }
             }
+        };
+        // Not before there is a place: room that is taken and not used comes back with the next frame that copies anything.
+        let whole = Size::new(pixels.side + 2, pixels.side + 2);
+        let Some(mut rows) = self.staging.rows(whole, texel_bytes(pixels.format)) else {
+            self.evict(&owner);
+            if let Some(page) = self.pages.get_mut(place.page as usize).and_then(Option::as_mut)
+                && !page.free.contains(&place.layer)
+            {
+                page.free.push(place.layer);
+            }
+            return Upload::NoRoom;
         };
         write_pixels(pixels, &mut rows);
         self.failed.remove(&owner);
@@ -343,7 +351,7 @@ impl TileCache {
             self.index.insert(owner, place);
         }
         let bytes = rows.bytes();
-        self.fresh.push(Fresh { owner, place, written: self.uploads, rows });
+        self.fresh.push(Fresh { place, written: self.uploads, rows });
         self.fresh_bytes += bytes;
         if self.fresh_bytes > MAX_WAITING_BYTES {
             self.send_at_once();
@@ -358,19 +366,21 @@ impl TileCache {
         let mut gutters = BTreeSet::new();
         self.fresh_bytes = 0;
         for mut fresh in std::mem::take(&mut self.fresh) {
-            // What took its place, or its set's, is on its way as well.
-            let is_current = self.resident(&fresh.owner).is_some_and(|tile| tile.written == fresh.written);
-            let Some(target) = self.target(fresh.place, (0, 0)).filter(|_| is_current) else { continue };
-            if let Some(around) = self.neighbourhood(fresh.owner) {
-                let valid = self.resident(&fresh.owner).map_or_else(Size::default, |tile| tile.valid);
+            // What took its place is on its way as well. It may go by another name by now, as the frame before does.
+            let tile = self.at(fresh.place).filter(|tile| tile.written == fresh.written);
+            let Some((owner, valid, coverage)) = tile.map(|tile| (tile.owner, tile.valid, tile.coverage)) else {
+                continue;
+            };
+            let Some(target) = self.target(fresh.place, (0, 0)) else { continue };
+            if let Some(around) = self.neighbourhood(owner) {
                 for side in Side::ALL {
                     around.strip(side, &mut strip);
                     side.write_into(&mut fresh.rows, valid, &strip);
                 }
             }
             self.staging.copy(fresh.rows, target);
-            if self.resident(&fresh.owner).is_some_and(|tile| tile.coverage == Coverage::FULL) {
-                self.find_gutters(fresh.owner, &mut gutters);
+            if coverage == Coverage::FULL {
+                self.find_gutters(owner, &mut gutters);
             }
         }
         for (place, dx, dy) in gutters {

@@ -29,7 +29,6 @@ pub use strokes::{Stroke, StrokesId};
 
 use crate::geom::{PixelRect, Size};
 use crate::pyramid::{SetId, TileKey, TilePixels};
-use crate::view::Scene;
 use cache::TileCache;
 use canvas::{Canvas, Gpu};
 use light::LightPage;
@@ -131,10 +130,10 @@ impl TileRenderer {
         self.lit = (set, page);
     }
 
-    /// Keeps the tiles of a scene that is not drawn yet from being evicted in this frame. After [`Self::prepare`].
-    pub fn keep(&mut self, set: SetId, scene: &Scene) {
-        for quad in &scene.quads {
-            self.cache.touch(&(set, quad.key));
+    /// Keeps tiles that are not drawn now, and soon will be, from being evicted in this frame. After [`Self::prepare`].
+    pub fn keep(&mut self, set: SetId, tiles: impl IntoIterator<Item = TileKey>) {
+        for key in tiles {
+            self.cache.touch(&(set, key));
         }
     }
 
@@ -149,8 +148,8 @@ impl TileRenderer {
     }
 
     /// Draws a scene into a canvas's light, unless it shows exactly that already; returns whether it drew.
-    /// The commands go into `encoder`, whose submission must come before the pass of [`Self::paint`] and before the same
-    /// canvas is prepared again.
+    /// The commands go into `encoder`, with those of [`Self::send`] where that was not called before; its submission must come
+    /// before the pass of [`Self::paint`] and before the same canvas is prepared again.
     pub fn prepare(&mut self, encoder: &mut wgpu::CommandEncoder, canvas: CanvasId, frame: &Frame<'_>) -> bool {
         if !self.prepared.insert(canvas) {
             self.prepared.clear();

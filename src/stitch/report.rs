@@ -17,7 +17,7 @@ pub struct Report {
     pub placed_by_stage: usize,
     /// Edges whose measurement counts.
     pub accepted: usize,
-    /// Accepted edges that alone hold what they join: nothing was measured that they could disagree with.
+    /// Accepted edges that alone hold what they join: no other that counts could disagree with them.
     pub accepted_alone: usize,
     /// Edges that count by a person's shift: what was measured of them does not.
     pub shifted_by_hand: usize,

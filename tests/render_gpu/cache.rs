@@ -2,10 +2,11 @@
 
 use crate::reference::{Gpu, SET, Synthetic, camera, gpu, noise};
 use microtome::geom::{Point, Size};
+use microtome::mosaic::MOSAIC;
 use microtome::pixels::TileFormat;
 use microtome::pyramid::{Coverage, SetId, TileKey, TilePixels};
-use microtome::render::{Frame, RenderLimits, Upload};
-use microtome::view::{Presence, Residency, Scene};
+use microtome::render::{Frame, Generations, RenderLimits, Upload};
+use microtome::view::{FORMER_MOSAIC, Presence, Residency, Scene};
 
 const TILE_BYTES_128: u64 = 130 * 130 * 2;
 
@@ -230,4 +231,35 @@ fn more_than_a_frame_uploads_is_all_there_in_the_next() {
     }
     let picture = image.window(&mut gpu, &view, &display, size, 0.0);
     assert!(picture.rgba == reference.rgba);
+}
+
+#[test]
+fn a_tile_that_comes_as_its_mosaics_frame_moves_is_drawn_as_what_it_was() {
+    let Some(mut gpu) = gpu(RenderLimits::default()) else { return };
+    let image = Synthetic::noise16(Size::new(100, 90), 128);
+    let display = image.display();
+    let (view, size) = (camera(Point::new(50.0, 45.0), 2.0, 0.0), Size::new(160, 140));
+    let key = image.keys(0, 0)[0];
+    image.upload(&mut gpu, key);
+    let reference = image.window(&mut gpu, &view, &display, size, 0.0);
+    let mut scene = image.scene(&gpu, &view, &display, size, 0.0);
+    gpu.renderer.remove_set(SET);
+    // What the layer held before is not what the tile shows.
+    let dark = TilePixels { bytes: vec![0; 128 * 128 * 2], ..image.tile(key) };
+    assert!(matches!(gpu.renderer.upload(&dark, 0.0), Upload::Done { .. }));
+    image.window(&mut gpu, &view, &display, size, 0.0);
+    gpu.renderer.remove_set(SET);
+
+    let of = |field: u32| {
+        let mut key = key;
+        key.plane.field = field;
+        key
+    };
+    gpu.renderer.set_generations(SET, Generations { wanted: 1, frame: 1 });
+    let fused = TilePixels { key: of(MOSAIC), generation: 1, ..image.tile(key) };
+    assert!(matches!(gpu.renderer.upload(&fused, 0.0), Upload::Done { .. }));
+    gpu.renderer.set_generations(SET, Generations { wanted: 2, frame: 2 });
+    scene.quads.iter_mut().for_each(|quad| quad.key = of(FORMER_MOSAIC));
+    let frame = Frame { set: SET, scene: &scene, display: &display, camera: &view, viewport: size };
+    assert!(gpu.paint(crate::reference::TARGET, &frame).rgba == reference.rgba);
 }

@@ -168,22 +168,28 @@ impl Gpu {
     pub fn paint(&mut self, format: wgpu::TextureFormat, frame: &Frame<'_>) -> Picture {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         self.renderer.prepare(&mut encoder, CanvasId(0), frame);
-        self.painted(encoder, format, frame.viewport, |renderer, pass| renderer.paint(pass, CanvasId(0)))
+        // Red shows where nothing is painted.
+        self.painted(encoder, format, frame.viewport, wgpu::Color::RED, |renderer, pass| {
+            renderer.paint(pass, CanvasId(0))
+        })
     }
 
     /// Paints strokes over black.
     pub fn paint_strokes(&mut self, size: Size, strokes: &[Stroke]) -> Picture {
         let encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         self.renderer.set_strokes(StrokesId(0), size, strokes);
-        self.painted(encoder, TARGET, size, |renderer, pass| renderer.paint_strokes(pass, StrokesId(0)))
+        self.painted(encoder, TARGET, size, wgpu::Color::BLACK, |renderer, pass| {
+            renderer.paint_strokes(pass, StrokesId(0))
+        })
     }
 
-    /// What a pass over a black target comes to.
+    /// What a pass over a target of one colour comes to.
     fn painted(
         &mut self,
         mut encoder: wgpu::CommandEncoder,
         format: wgpu::TextureFormat,
         size: Size,
+        ground: wgpu::Color,
         draw: impl FnOnce(&TileRenderer, &mut wgpu::RenderPass<'_>),
     ) -> Picture {
         let extent = wgpu::Extent3d { width: size.width, height: size.height, depth_or_array_layers: 1 };
@@ -211,10 +217,7 @@ impl Gpu {
                     view: &view,
                     depth_slice: None,
                     resolve_target: None,
-                    ops: wgpu::Operations {
-                        load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
-                        store: wgpu::StoreOp::Store,
-                    },
+                    ops: wgpu::Operations { load: wgpu::LoadOp::Clear(ground), store: wgpu::StoreOp::Store },
                 })],
                 ..Default::default()
             });

@@ -77,8 +77,8 @@ pub struct Picture {
     queue: wgpu::Queue,
     /// Shared with the paint callbacks, which run on the same thread: never contended.
     renderer: Arc<Mutex<TileRenderer>>,
-    /// What the canvases' targets need drawn. It goes to the GPU with the frame: an adapter that draws with the processor would
-    /// take it from the rest of the frame otherwise.
+    /// What the canvases' targets need drawn. It goes to the GPU at the end of the frame: an adapter that draws with the
+    /// processor would take it from the rest of the frame otherwise.
     recorded: Recorded,
     waiting: VecDeque<Arc<TilePixels>>,
     waiting_bytes: usize,
@@ -197,7 +197,7 @@ impl Picture {
                 // The scene fills the cache: the tile is wished for again when there is room.
                 Upload::NoRoom => self.last_wanted = None,
                 // The renderer hatches it.
-                Upload::Malformed => {}
+                Upload::Malformed => self.overview.iter_mut().for_each(|overview| overview.is_behind = true),
             }
             self.waiting_bytes -= tile.bytes.len();
             self.spent.extend(self.waiting.pop_front());
@@ -256,21 +256,18 @@ impl Picture {
         let main = &scenes.drawn;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("canvas") });
         let frame = |scene, camera, viewport| Frame { set, scene, display: view.display, camera, viewport };
-        // A frame that was laid out and never painted.
-        let left = std::mem::take(&mut *self.recorded.lock());
-        if !left.is_empty() {
-            self.queue.submit(left);
-        }
+        // Those of a frame that was laid out and never painted.
+        submit(&self.queue, &self.recorded);
         let mut records = renderer.send(&mut encoder);
         records |= renderer.prepare(&mut encoder, MAIN, &frame(main, view.camera, view.canvas));
         if let Some(awaited) = &scenes.awaited {
-            renderer.keep(set, awaited);
+            renderer.keep(set, awaited.quads.iter().map(|quad| quad.key));
         }
         match &overview {
             Some((DrawnOverview { camera, size, .. }, Some(scene))) => {
                 records |= renderer.prepare(&mut encoder, OVERVIEW, &frame(scene, camera, *size));
             }
-            Some((_, None)) => {}
+            Some((as_before, None)) => renderer.keep(set, as_before.tiles.iter().copied()),
             None => renderer.remove_canvas(OVERVIEW),
         }
         self.overview = overview.map(|(overview, _)| overview);
@@ -339,7 +336,8 @@ struct DrawnOverview {
     since_secs: f64,
     /// Tiles have come since.
     is_behind: bool,
-    /// What it lacked.
+    /// What it shows, and what it lacked.
+    tiles: Vec<TileKey>,
     wishes: Vec<TileKey>,
     fading: bool,
 }
@@ -355,6 +353,7 @@ impl DrawnOverview {
             generation,
             since_secs: now_secs,
             is_behind: false,
+            tiles: drawn.quads.iter().map(|quad| quad.key).collect(),
             wishes: drawn.wishes.clone(),
             fading: drawn.fading,
         }
@@ -471,8 +470,15 @@ fn pair_of(mosaic: &MosaicView, now_secs: f64, motion: bool) -> Option<FieldPair
     })
 }
 
-/// Commands that the next frame which is painted takes with it.
+/// Commands that wait for the end of the frame.
 type Recorded = Arc<Mutex<Vec<wgpu::CommandBuffer>>>;
+
+fn submit(queue: &wgpu::Queue, recorded: &Recorded) {
+    let commands = std::mem::take(&mut *recorded.lock());
+    if !commands.is_empty() {
+        queue.submit(commands);
+    }
+}
 
 struct PaintCanvas {
     renderer: Arc<Mutex<TileRenderer>>,
@@ -484,12 +490,14 @@ impl egui_wgpu::CallbackTrait for PaintCanvas {
     fn prepare(
         &self,
         _device: &wgpu::Device,
-        _queue: &wgpu::Queue,
+        queue: &wgpu::Queue,
         _screen: &egui_wgpu::ScreenDescriptor,
         _encoder: &mut wgpu::CommandEncoder,
         _resources: &mut egui_wgpu::CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
-        std::mem::take(&mut *self.recorded.lock())
+        // Not handed on: where the window's surface cannot be had, what goes with the frame is dropped.
+        submit(queue, &self.recorded);
+        Vec::new()
     }
 
     fn paint(

@@ -15,9 +15,6 @@ use std::path::Path;
 /// Tiles along each side of the image that are packed to see how small they get: enough that tissue, what is around it and
 /// the edges of the image all have their share. Each is read and packed, which takes some milliseconds.
 const PLACES_A_SIDE: u32 = 8;
-/// From one row of places to the next the planes go on by so many: a prime, so that it is not the same planes that meet the
-/// same columns.
-const PLANES_A_ROW: u32 = 11;
 
 /// How large a file will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +44,8 @@ pub fn estimate(source: &dyn BandSource, options: &OmeTiffOptions, path: &Path, 
     // Of a small image a ninth is enough: an export that is quick anyway is not to wait for this.
     let places = |size: u32| size.div_ceil(side).div_ceil(3).min(PLACES_A_SIDE);
     let (across, down) = (places(image.size.width), places(image.size.height));
-    for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))) {
+    let places = (0..down).flat_map(|row| (0..across).map(move |column| (row, column)));
+    for (n, (row, column)) in places.enumerate() {
         cancel.check()?;
         let at = |size: u32, n: u32, places: u32| {
             (u64::from(size.div_ceil(side)) * u64::from(2 * n + 1) / u64::from(2 * places)) as u32 * side
@@ -56,7 +54,8 @@ pub fn estimate(source: &dyn BandSource, options: &OmeTiffOptions, path: &Path, 
         let band = PixelRect::new(x, y, side, side).intersect(image.size.rect());
         pixels.resize(band.size().area() as usize * bpp, 0);
         mask.resize(band.size().area() as usize, 0);
-        let plane = planes[(row * PLANES_A_ROW + column) as usize % planes.len()];
+        // One after the other; each round begins one further on, so that it is not the same planes that meet the same columns.
+        let plane = planes[(n + n / planes.len()) % planes.len()];
         match source.read_band(plane, band, &mut pixels, &mut mask, cancel) {
             Ok(_) => {}
             Err(Error::Format { .. }) => continue,

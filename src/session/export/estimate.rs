@@ -104,17 +104,23 @@ fn most_share(samples: &SamplesPlan) -> f64 {
         // Codes of at most twelve bits for a byte.
         Compression::Lzw => 1.5,
         Compression::Deflate | Compression::Zstd => 1.01,
-        // Per pixel of one or three bytes.
-        Compression::Jpeg => most_jpeg_bytes_per_px(samples.quality) / 3.0,
+        // Of one channel: three colours take no more for each of their bytes.
+        Compression::Jpeg => most_jpeg_bytes_per_gray_px(samples.quality),
     }
 }
 
-/// The most bytes that JPEG takes for a pixel of anything that is not made up: those of white noise.
+/// The most bytes that JPEG takes for a pixel of three colours that is not made up: those of white noise.
 fn most_jpeg_bytes_per_px(quality: u8) -> f64 {
     let quality = f64::from(quality.clamp(1, 100)) / 100.0;
     // Colour is not halved from this quality on.
     let colors = if quality < 0.9 { 1.5 } else { 3.0 };
     colors * (0.04 + 0.5 * quality + 0.85 * quality.powi(8))
+}
+
+/// Likewise for a pixel of one channel.
+fn most_jpeg_bytes_per_gray_px(quality: u8) -> f64 {
+    let quality = f64::from(quality.clamp(1, 100)) / 100.0;
+    0.15 + 0.62 * quality + 0.9 * quality.powi(12)
 }
 
 #[cfg(test)]
@@ -138,8 +144,26 @@ mod tests {
             crate::export::write_jpeg(to, size, quality, None, &mut |sink| sink(&noise)).expect("written");
             let bytes_per_px = std::fs::metadata(&path).expect("there").len() as f64 / size.area() as f64;
             let most = most_jpeg_bytes_per_px(quality);
-            println!("{quality}: {bytes_per_px:.3} of {most:.3}");
             assert!(bytes_per_px <= most && bytes_per_px * 2.0 > most, "{quality}: {bytes_per_px} of {most}");
+        }
+    }
+
+    #[test]
+    fn jpeg_of_gray_noise_is_no_larger_than_the_most_that_is_said_and_not_much_smaller() {
+        use crate::export::{PixelLayout, TileCompression, TileEncoder};
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let noise: Vec<u8> = (0..256 * 256).map(|_| next()).collect();
+        let layout = PixelLayout::of(crate::pixels::TileFormat::Gray8);
+        for quality in [1, 20, 50, 75, 85, 90, 95, 100] {
+            let path = std::path::Path::new("x");
+            let mut encoder = TileEncoder::new(TileCompression::Jpeg { quality }, layout, 256, path).expect("8 bits");
+            let bytes_per_px = encoder.encode(&noise, path).expect("packed").len() as f64 / noise.len() as f64;
+            let most = most_jpeg_bytes_per_gray_px(quality);
+            assert!(bytes_per_px <= most && bytes_per_px * 1.5 > most, "{quality}: {bytes_per_px} of {most}");
         }
     }
 }

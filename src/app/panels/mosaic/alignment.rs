@@ -95,7 +95,7 @@ fn numbers_ui(ui: &mut Ui, part: &Part<'_>) {
     }
     if report.accepted_alone > 0 {
         value_row_ui(ui, "Held by one seam alone", super::seams::count_words(report.accepted_alone))
-            .on_hover_text("Seams that alone hold what they join: nothing was measured that they could disagree with");
+            .on_hover_text("Seams that alone hold what they join: no other that counts could disagree with them");
     }
     if report.placed_by_stage > 0 {
         value_row_ui(ui, "Placed by stage only", fields_words(report.placed_by_stage))

@@ -74,7 +74,9 @@ fn none_words(part: &Part<'_>) -> &'static str {
         (false, false) if state.is_aligning() => "Seams are being measured…",
         (false, false) => "No seam is measured. Align again to compare the fields",
         (false, true) if state.is_aligning() => "No seam stands out so far",
-        (false, true) if state.alignment.as_ref().is_none_or(|a| a.report.accepted == 0) => "No seam could be used",
+        (false, true) if state.alignment.as_ref().is_none_or(|a| a.report.accepted + a.report.shifted_by_hand == 0) => {
+            "No seam could be used"
+        }
         (false, true) if state.phase == MosaicPhase::Unaligned => "No seam stands out once the fields are aligned",
         (false, true) => "No seam stands out: every one that was used fits",
     }
