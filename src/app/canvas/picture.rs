@@ -525,3 +525,50 @@ impl egui_wgpu::CallbackTrait for PaintStrokes {
         self.renderer.lock().paint_strokes(pass, self.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui_wgpu::CallbackTrait as _;
+
+    #[test]
+    fn what_was_recorded_is_done_also_where_the_frame_is_never_shown() {
+        let Ok((device, queue)) = crate::render::headless() else {
+            eprintln!("SKIPPED: no GPU adapter");
+            return;
+        };
+        let target = device.create_texture(&wgpu::TextureDescriptor {
+            label: None,
+            size: wgpu::Extent3d { width: 4, height: 1, depth_or_array_layers: 1 },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
+            view_formats: &[],
+        });
+        let view = target.create_view(&wgpu::TextureViewDescriptor::default());
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        drop(encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view: &view,
+                depth_slice: None,
+                resolve_target: None,
+                ops: wgpu::Operations { load: wgpu::LoadOp::Clear(wgpu::Color::RED), store: wgpu::StoreOp::Store },
+            })],
+            ..Default::default()
+        }));
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let renderer = TileRenderer::new(device.clone(), queue.clone(), format, RenderLimits::default());
+        let recorded = Recorded::default();
+        recorded.lock().push(encoder.finish());
+        let callback = PaintCanvas { renderer: Arc::new(Mutex::new(renderer)), recorded, canvas: MAIN };
+        let screen = egui_wgpu::ScreenDescriptor { size_in_pixels: [4, 1], pixels_per_point: 1.0 };
+        let mut of_frame = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let resources = &mut egui_wgpu::CallbackResources::default();
+        // The window's surface cannot be had: what the frame came to is dropped.
+        drop(callback.prepare(&device, &queue, &screen, &mut of_frame, resources));
+        let rgba = crate::render::read_rgba(&device, &queue, &target).expect("read back");
+        assert_eq!(rgba, [255, 0, 0, 255].repeat(4));
+    }
+}
